@@ -1,0 +1,1 @@
+"""What every room stands on: settings, errors, ids, clock, secrets, logging. Knows nothing of the product."""

@@ -1,0 +1,189 @@
+"""Every setting of the hub, read once from `HUB_*` environment variables and checked at boot.
+
+A secret may be given as a file instead: `HUB_MASTER_KEYS_FILE=/run/secrets/keys` (the Docker and Kubernetes habit).
+Nothing else in the code base reads the environment.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from hub.core.errors import ConfigError, FieldError
+
+_PREFIX = "HUB_"
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+PortList = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """The settings, each with its unit. Frozen: a process has one set for its whole life."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    data_dir: Path = Field(default=Path(".hub"), description="Where the embedded servers and the key file live.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://user:password@host/db. Unset: `hub up` starts its own Postgres."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="redis:// or rediss:// URL. Unset: `hub up` starts its own Valkey."
+    )
+    broker_url: SecretStr | None = Field(
+        default=None, description="Celery broker (redis://, rediss://, amqp://). Unset: the Redis of HUB_REDIS_URL."
+    )
+    db_pool_size: int = Field(default=8, ge=1, le=200, description="Connections that one process keeps.")
+
+    master_keys: SecretStr | None = Field(
+        default=None, description="Comma-separated base64 keys of 32 bytes; the first one encrypts, all decrypt."
+    )
+
+    api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(default=8400, ge=0, le=65535)
+    api_max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1_048_576)
+    api_max_json_depth: int = Field(default=64, ge=4, le=512)
+    commit_window_ms: float = Field(default=2.0, ge=0, le=100, description="How long a publish waits for company.")
+
+    flower_host: str = "127.0.0.1"
+    flower_port: int = Field(default=5555, ge=0, le=65535)
+    flower_user: str = "hub"
+    flower_password: SecretStr | None = Field(default=None, description="Unset: made on first start, in the data dir.")
+
+    egress_allow: CommaList = Field(default=(), description="CIDRs that calls may reach although they are private.")
+    egress_ports: PortList = Field(default=(80, 443, 8080, 8443), description="Ports that calls may reach; 0 is any.")
+
+    lease_seconds: float = Field(default=90.0, ge=1, le=3600, description="How long a claimed row stays claimed.")
+    sweep_interval_seconds: float = Field(default=1.0, ge=0.1, le=60)
+    pump_slice_seconds: float = Field(default=60.0, ge=1, le=600, description="Longest life of one pump task.")
+    pump_linger_ms: float = Field(default=200.0, ge=0, le=10_000, description="How long an idle pump waits for more.")
+    deliver_in_flight: int = Field(default=1000, ge=1, le=20_000, description="Webhook calls in flight per process.")
+    execute_in_flight: int = Field(default=64, ge=1, le=2_000, description="Integration calls in flight per process.")
+    worker_grace_seconds: float = Field(default=5.0, ge=0, le=600, description="Time for calls in flight at shutdown.")
+    leader_lease_seconds: float = Field(default=30.0, ge=1, le=300)
+
+    webhook_timeout_seconds: float = Field(default=15.0, ge=0.1, le=60)
+    webhook_retry_schedule: Annotated[tuple[float, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
+        description="Seconds from one failed attempt to the next; its length is the number of retries.",
+    )
+    retention_days: int = Field(default=30, ge=1, le=3650)
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _cidrs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for cidr in value:
+            try:
+                ipaddress.ip_network(cidr)
+            except ValueError as error:
+                raise ValueError(f"{cidr!r} is not a CIDR such as 10.1.0.0/16 ({error})") from None
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        return _check_url(value, ("postgresql", "postgres", "postgresql+psycopg"))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        return _check_url(value, ("redis", "rediss", "unix"))
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, value: SecretStr | None) -> SecretStr | None:
+        return _check_url(value, ("redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"))
+
+    @property
+    def celery_broker_url(self) -> str | None:
+        """The broker's URL in kombu's spelling: HUB_BROKER_URL, or the Redis of HUB_REDIS_URL."""
+        chosen = self.broker_url or self.redis_url
+        if chosen is None:
+            return None
+        url = chosen.get_secret_value()
+        return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url
+
+
+def _check_url(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:
+    if value is None:
+        return None
+    if urlsplit(value.get_secret_value()).scheme not in schemes:
+        raise ValueError(f"must be a URL that starts with one of {', '.join(s + '://' for s in schemes)}")
+    return value
+
+
+def _with_files(environ: dict[str, str]) -> dict[str, str]:
+    """Replace `HUB_X_FILE=/path` by `HUB_X=<content>`."""
+    found = {}
+    for name, path in environ.items():
+        if not (name.startswith(_PREFIX) and name.endswith("_FILE")):
+            continue
+        target = name.removesuffix("_FILE")
+        if environ.get(target):
+            raise ConfigError(f"{target} and {name} are both set; keep one.")
+        try:
+            found[target] = Path(path).read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"{name} points to {path}, which cannot be read: {error.strerror}.") from None
+    return found
+
+
+def load_settings(environ: dict[str, str] | None = None) -> Settings:
+    """Read and check the settings.
+
+    Args:
+        environ: variables to read; the process environment when None.
+
+    Raises:
+        ConfigError: names each wrong variable, what is wrong with it, never its value.
+    """
+    source = dict(os.environ if environ is None else environ)
+    source |= _with_files(source)
+    fields = {
+        name: source[_PREFIX + name.upper()] for name in Settings.model_fields if source.get(_PREFIX + name.upper())
+    }
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(
+        n for n in source if n.startswith(_PREFIX) and n not in known and n.removesuffix("_FILE") not in known
+        and n not in _NOT_SETTINGS and not _KUBERNETES_LINK.search(n)
+    )
+    if unknown:
+        raise ConfigError(
+            f"Unknown setting {', '.join(unknown)}: `hub config` lists the names that exist.",
+            fields=tuple(FieldError(name, "unknown setting") for name in unknown),
+        )
+    try:
+        # Constructor values, not the environment: a test or the supervisor can hand over its own.
+        return Settings.model_validate(fields)
+    except ValidationError as error:
+        faults = tuple(
+            FieldError(_PREFIX + str(e["loc"][0]).upper(), e["msg"].removeprefix("Value error, "))
+            for e in error.errors(include_input=False, include_context=False)
+        )
+        raise ConfigError("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=faults) from None
+
+
+# Kubernetes adds HUB_SERVICE_HOST, HUB_PORT_80_TCP… to every pod beside a service that is called "hub".
+_KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|^HUB_PORT(_|$)")
+# Read by the embedded servers and by clients, not by the hub's own processes.
+_NOT_SETTINGS = frozenset({"HUB_PG_BIN", "HUB_REDIS_BIN", "HUB_API_KEY", "HUB_URL", "HUB_TENANT"})
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read on first use."""
+    return load_settings()

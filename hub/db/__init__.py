@@ -1,0 +1,1 @@
+"""The database: engine, schema conventions, ledger, partitions, migrations. Postgres 14 or newer, no extension."""

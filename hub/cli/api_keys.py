@@ -1,0 +1,154 @@
+"""`hub api-keys`: make, show and revoke the keys that other services call the hub with."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from hub.access import store
+from hub.access.issuing import issue_key
+from hub.access.scopes import Scope, parse_scopes
+from hub.core.errors import Invalid
+from hub.core.ids import Kind, format_id, parse_id
+from hub.db.engine import get_engine
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from hub.access.store import ApiKey
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_DURATION = re.compile(r"(\d{1,6})([mhd])")
+
+
+def _read_duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> timedelta | None:
+    if value is None:
+        return None
+    match = _DURATION.fullmatch(value)
+    if match is None or int(match[1]) == 0:
+        raise click.BadParameter(f"{value!r} is not a length of time such as 30m, 12h or 90d.")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _read_scopes(_ctx: click.Context, _param: click.Parameter, value: str) -> frozenset[Scope]:
+    try:
+        return parse_scopes(part.strip() for part in value.split(",") if part.strip())
+    except Invalid as error:
+        raise click.BadParameter(error.detail) from None
+
+
+def _read_key_id(_ctx: click.Context, _param: click.Parameter, value: str) -> UUID:
+    try:
+        return parse_id(Kind.API_KEY, value)
+    except Invalid as error:
+        raise click.BadParameter(error.detail) from None
+
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+tenant_option = click.option(
+    "--tenant", required=True, envvar="HUB_TENANT", show_envvar=True, help="The tenant's name."
+)
+
+
+@click.group("api-keys")
+def api_keys() -> None:
+    """Make, show and revoke API keys."""
+
+
+@api_keys.command()
+@click.argument("name")
+@tenant_option
+@click.option(
+    "--scopes",
+    callback=_read_scopes,
+    required=True,
+    help=f"With commas between them: {', '.join(scope.value for scope in Scope)}.",
+)
+@click.option("--expires-in", callback=_read_duration, help="30m, 12h, 90d; without it the key stays valid.")
+@as_json_option
+def create(
+    name: str, tenant: str, scopes: frozenset[Scope], expires_in: timedelta | None, as_json: bool
+) -> None:
+    """Make a key called NAME. Its text is printed once and cannot be had again."""
+    expires_at = datetime.now(UTC) + expires_in if expires_in else None
+    with get_engine().begin() as conn:
+        owner = store.get_tenant_by_name(conn, tenant)
+        row, token = issue_key(conn, owner.id, name, scopes, expires_at=expires_at)
+    if as_json:
+        click.echo(json.dumps(_record(row) | {"key": token.reveal()}))
+        return
+    _print_table([row])
+    click.echo("The key, shown only now:", err=True)
+    click.echo(token.reveal())
+
+
+@api_keys.command("list")
+@tenant_option
+@as_json_option
+def list_(tenant: str, as_json: bool) -> None:
+    """List a tenant's keys, revoked and expired ones too."""
+    with get_engine().connect() as conn:
+        rows = store.list_keys(conn, store.get_tenant_by_name(conn, tenant).id)
+    if as_json:
+        click.echo(json.dumps([_record(row) for row in rows]))
+    else:
+        _print_table(rows)
+
+
+@api_keys.command()
+@click.argument("key_id", callback=_read_key_id)
+@tenant_option
+@as_json_option
+def revoke(key_id: UUID, tenant: str, as_json: bool) -> None:
+    """Revoke a key; it stops working within two seconds."""
+    with get_engine().begin() as conn:
+        row = store.revoke_key(conn, store.get_tenant_by_name(conn, tenant).id, key_id)
+    if as_json:
+        click.echo(json.dumps(_record(row)))
+    else:
+        _print_table([row])
+
+
+def _state(row: ApiKey, now: datetime) -> str:
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is not None and row.expires_at <= now:
+        return "expired"
+    return "active"
+
+
+def _record(row: ApiKey) -> dict[str, Any]:
+    def moment(at: datetime | None) -> str | None:
+        return None if at is None else at.isoformat(timespec="seconds")
+
+    return {
+        "id": format_id(Kind.API_KEY, row.id),
+        "name": row.name,
+        "state": _state(row, datetime.now(UTC)),
+        "scopes": row.scopes,
+        "created_at": moment(row.created_at),
+        "expires_at": moment(row.expires_at),
+        "revoked_at": moment(row.revoked_at),
+        "last_used_at": moment(row.last_used_at),
+    }
+
+
+def _print_table(rows: list[ApiKey]) -> None:
+    table = Table(Column("id", no_wrap=True), "name", "state", "scopes", "created", "expires", "last used")
+    for record in map(_record, rows):
+        table.add_row(
+            record["id"],
+            record["name"],
+            record["state"],
+            ", ".join(record["scopes"]),
+            record["created_at"],
+            record["expires_at"] or "never",
+            record["last_used_at"] or "never",
+        )
+    Console(markup=False, emoji=False).print(table)  # a key's name is free text

@@ -1,0 +1,75 @@
+"""`hub tenants`: make and show tenants."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from hub.access import store
+from hub.access.issuing import open_tenant
+from hub.core.ids import Kind, format_id
+from hub.db.engine import get_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub.access.store import Tenant
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+@click.group()
+def tenants() -> None:
+    """Make and show tenants: each has its own keys, integrations, endpoints and events."""
+
+
+@tenants.command()
+@click.argument("name")
+@as_json_option
+def create(name: str, as_json: bool) -> None:
+    """Make a tenant."""
+    with get_engine().begin() as conn:
+        row = open_tenant(conn, name)
+    _show([row], as_json=as_json, one=True)
+
+
+@tenants.command("list")
+@as_json_option
+def list_(as_json: bool) -> None:
+    """List all tenants by name."""
+    with get_engine().connect() as conn:
+        rows = store.list_tenants(conn)
+    _show(rows, as_json=as_json)
+
+
+@tenants.command()
+@click.argument("name")
+@as_json_option
+def show(name: str, as_json: bool) -> None:
+    """Show one tenant."""
+    with get_engine().connect() as conn:
+        row = store.get_tenant_by_name(conn, name)
+    _show([row], as_json=as_json, one=True)
+
+
+def _show(rows: Sequence[Tenant], *, as_json: bool, one: bool = False) -> None:
+    records = [
+        {
+            "id": format_id(Kind.TENANT, row.id),
+            "name": row.name,
+            "config_version": row.config_version,
+            "created_at": row.created_at.isoformat(timespec="seconds"),
+        }
+        for row in rows
+    ]
+    if as_json:
+        click.echo(json.dumps(records[0] if one else records))
+        return
+    table = Table(Column("id", no_wrap=True), "name", "config version", "created")
+    for record in records:
+        table.add_row(*(str(value) for value in record.values()))
+    Console().print(table)

@@ -1,0 +1,335 @@
+"""The pump: one task that serves many rows.
+
+Woken by a doorbell, it claims due rows, keeps up to `capacity` calls in flight, records finished ones in batches and
+claims more while it has room. Data flows one way through three threads, so that neither a slow database nor a slow
+receiver makes the other wait:
+
+    feeder ──jobs──▶ runner (the calling thread) ──outcomes──▶ recorder
+    claims rows      makes calls                               writes completions
+
+It ends when nothing has been due for `linger` seconds, when its slice is over (then it rings again), or when the
+worker shuts down (then rows not yet started are handed back, and calls in flight get `grace` seconds).
+
+A failure of the database never loses a row: what could not be claimed stays due, what could not be recorded lapses
+and is swept.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from hub.queue.bell import Bell
+from hub.queue.contracts import TaskName
+
+log = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+#: How often an idle or busy pump looks at the bell, seconds.
+_LOOK = 0.005
+#: A pump looks at the database at least this often while it lives, whatever the bell says, seconds.
+_LOOK_ANYWAY = 0.25
+_BATCH = 500
+_running: set[TaskName] = set()
+_running_lock = threading.Lock()
+
+
+class Source(Protocol[Job, Result]):
+    """Where jobs come from and where their results go. Called from the pump's threads, never from two at once."""
+
+    def claim(self, limit: int) -> tuple[list[Job], bool]:
+        """Lease up to `limit` rows; the flag says that more are probably due."""
+        ...
+
+    def record(self, results: Sequence[Result]) -> Callable[[], None]:
+        """Decide what becomes of finished jobs; the returned action writes it and may be repeated."""
+        ...
+
+    def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
+        """The same for jobs that were claimed and never started."""
+        ...
+
+
+class Runner(Protocol[Job, Result]):
+    """Makes the calls."""
+
+    @property
+    def in_flight(self) -> int:
+        """Calls under way."""
+        ...
+
+    def add(self, job: Job) -> None:
+        """Start a job; returns at once."""
+        ...
+
+    def poll(self, timeout: float) -> list[Result]:
+        """What finished; waits up to `timeout` seconds for something to."""
+        ...
+
+    def wake(self) -> None:
+        """Make a poll in another thread return."""
+        ...
+
+    def abort(self) -> list[Result]:
+        """End all calls now; a result for each, saying that it was interrupted."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What one pump task did; its return value is the Celery result and the log line."""
+
+    claimed: int = 0
+    recorded: int = 0
+    handed_back: int = 0
+    absorbed: bool = False
+    rang_again: bool = False
+
+
+class Pump(Generic[Job, Result]):
+    """One run of a pump.
+
+    Args:
+        task: its task, whose bell it answers.
+        source: claims and records.
+        runner: makes calls.
+        bell: the doorbell.
+        capacity: calls in flight at most.
+        slice_seconds: longest life.
+        linger: seconds to wait for more work when there is none.
+        grace: seconds for calls in flight at shutdown.
+        stopping: True once the worker shuts down.
+        alive: called about once a second while the pump makes progress.
+    """
+
+    def __init__(
+        self,
+        task: TaskName,
+        source: Source[Job, Result],
+        runner: Runner[Job, Result],
+        bell: Bell,
+        *,
+        capacity: int,
+        slice_seconds: float,
+        linger: float,
+        grace: float,
+        stopping: Callable[[], bool],
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._task = task
+        self._source = source
+        self._runner = runner
+        self._bell = bell
+        self._capacity = capacity
+        self._ends = time.monotonic() + slice_seconds
+        self._linger = linger
+        self._grace = grace
+        self._stopping = stopping
+        self._alive = alive
+        self._inbox: queue.SimpleQueue[list[Job]] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[list[Result] | None] = queue.SimpleQueue()
+        self._room = threading.Condition()
+        self._held = 0  # claimed and not yet recorded
+        self._feeding = True
+        self._recording = True
+        self.report = Report()
+
+    def run(self) -> Report:
+        """Serve the queue's rows until nothing is due, the slice is over or the worker stops."""
+        with _running_lock:
+            if self._task in _running:
+                return Report(absorbed=True)
+            _running.add(self._task)
+        self._bell.wake(self._task)
+        feeder = threading.Thread(target=self._feed, name="feeder", daemon=True)
+        recorder = threading.Thread(target=self._record, name="recorder", daemon=True)
+        feeder.start()
+        recorder.start()
+        try:
+            self._drive()
+        finally:
+            self._feeding = False
+            self._outbox.put(None)
+            with self._room:
+                self._room.notify_all()
+            feeder.join()
+            recorder.join()
+            self._runner.close()
+            with _running_lock:
+                _running.discard(self._task)
+        if self.report.rang_again:
+            self._bell.ring(self._task)
+        return self.report
+
+    # -- runner: the calling thread -----------------------------------------------------------------------------------
+
+    def _drive(self) -> None:
+        next_sign = 0.0
+        while True:
+            now = time.monotonic()
+            if now >= next_sign:
+                self._alive()
+                next_sign = now + 1.0
+            if self._stopping():
+                self._shut_down()
+                return
+            self._start_waiting()
+            finished = self._runner.poll(0.05)
+            if finished:
+                self._outbox.put(finished)
+            elif not self._feeding and not self._runner.in_flight and self._inbox.empty():
+                return
+
+    def _start_waiting(self) -> None:
+        while True:
+            try:
+                jobs = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            for job in jobs:
+                self._runner.add(job)
+
+    def _shut_down(self) -> None:
+        """Hand back what did not start, wait for what did, record the rest as interrupted."""
+        self._feeding = False
+        with self._room:
+            self._room.notify_all()
+        deadline = time.monotonic() + self._grace
+        self._hand_back_waiting()
+        while self._runner.in_flight and time.monotonic() < deadline:
+            if finished := self._runner.poll(0.05):
+                self._outbox.put(finished)
+            self._hand_back_waiting()
+        if interrupted := self._runner.abort():
+            self._outbox.put(interrupted)
+
+    def _hand_back_waiting(self) -> None:
+        waiting: list[Job] = []
+        while not self._inbox.empty():
+            waiting.extend(self._inbox.get_nowait())
+        if waiting:
+            _insist(self._source.hand_back(waiting), "hand rows back", until=time.monotonic() + 2)
+            self.report.handed_back += len(waiting)
+
+    # -- feeder -------------------------------------------------------------------------------------------------------
+
+    def _feed(self) -> None:
+        idle_since = time.monotonic()
+        looked = 0.0
+        more = True
+        awake = True
+        trouble = 0
+        while self._feeding:
+            now = time.monotonic()
+            if now >= self._ends:
+                self.report.rang_again = True
+                break
+            room = self._capacity - self._held
+            # Small claims cost as much as large ones: wait until an eighth of the room is free.
+            if room < max(1, min(_BATCH, self._capacity) // 8):
+                if awake:
+                    self._bell.sleep(self._task)
+                    self._bell.call_help(self._task)
+                    awake = False
+                with self._room:
+                    self._room.wait(0.05)
+                continue
+            if not awake:
+                self._bell.wake(self._task)
+                awake = more = True
+            if not (more or now - looked > _LOOK_ANYWAY or self._bell.answered(self._task)):
+                if self._held:
+                    idle_since = now
+                elif now - idle_since > self._linger:
+                    # Rings must become messages again before the last look, or one could fall between the two.
+                    self._bell.sleep(self._task)
+                    awake = False
+                    if not self._bell.answered_after_sleep(self._task):
+                        break
+                    more = True
+                    continue
+                time.sleep(_LOOK)
+                continue
+            looked = now
+            try:
+                jobs, more = self._source.claim(min(room, _BATCH))
+                trouble = 0
+            except SQLAlchemyError as error:
+                trouble += 1
+                more = True
+                log.warning("Could not claim (%s); trying again.", _reason(error))
+                time.sleep(min(2.0, 0.1 * 2**trouble))
+                continue
+            if jobs:
+                idle_since = now
+                with self._room:
+                    self._held += len(jobs)
+                self.report.claimed += len(jobs)
+                self._inbox.put(jobs)
+                self._runner.wake()
+        self._bell.sleep(self._task)
+        self._feeding = False
+        self._runner.wake()
+
+    # -- recorder -----------------------------------------------------------------------------------------------------
+
+    def _record(self) -> None:
+        last = False
+        while not last:
+            batch = self._outbox.get()
+            results: list[Result] = []
+            while True:
+                if batch is None:
+                    last = True
+                else:
+                    results.extend(batch)
+                if last or len(results) >= _BATCH:
+                    break
+                try:
+                    batch = self._outbox.get_nowait()
+                except queue.Empty:
+                    break
+            for start in range(0, len(results), _BATCH):
+                part = results[start : start + _BATCH]
+                written = _insist(self._source.record(part), "record results", until=time.monotonic() + 30)
+                with self._room:
+                    self._held -= len(part)
+                    self._room.notify()
+                if written:
+                    self.report.recorded += len(part)
+
+
+def _insist(action: Callable[[], None], what: str, *, until: float) -> bool:
+    """Run a write until it succeeds or the time is over; afterwards the rows' leases lapse and the sweep has them."""
+    delay = 0.1
+    while True:
+        try:
+            action()
+        except SQLAlchemyError as error:
+            if time.monotonic() > until:
+                log.error("Gave up to %s (%s); their leases will lapse.", what, _reason(error))  # noqa: TRY400
+                return False
+            log.warning("Could not %s (%s); trying again.", what, _reason(error))
+            time.sleep(delay)
+            delay = min(2.0, delay * 2)
+        else:
+            return True
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """The driver's first line: SQLAlchemy's own text holds the statement and its parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"

@@ -1,0 +1,79 @@
+"""What a libcurl result code means: code in, error class and sentence out (libcurl-errors(3))."""
+
+from __future__ import annotations
+
+import errno
+
+import pycurl
+
+from hub.net.outcome import ErrorClass, safe_text
+
+_TLS = frozenset(
+    {
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_ISSUER_ERROR,
+        pycurl.E_SSL_PINNEDPUBKEYNOTMATCH,
+        pycurl.E_SSL_INVALIDCERTSTATUS,
+        pycurl.E_USE_SSL_FAILED,
+    }
+)
+_RESET = frozenset(
+    {
+        pycurl.E_GOT_NOTHING,
+        pycurl.E_RECV_ERROR,
+        pycurl.E_SEND_ERROR,
+        pycurl.E_READ_ERROR,
+        pycurl.E_SEND_FAIL_REWIND,
+    }
+)
+_PROTOCOL = frozenset(
+    {
+        pycurl.E_FTP_WEIRD_SERVER_REPLY,
+        pycurl.E_UNSUPPORTED_PROTOCOL,  # an answer without a status line reads as HTTP/0.9
+        pycurl.E_PARTIAL_FILE,
+        pycurl.E_BAD_CONTENT_ENCODING,
+        pycurl.E_HTTP2,
+        pycurl.E_TOO_MANY_REDIRECTS,
+        pycurl.E_WRITE_ERROR,  # our own callbacks took all they were given, so a decoder failed
+    }
+)
+
+
+def classify(  # noqa: PLR0911 - one line a case
+    code: int, detail: str, *, resolved: bool, connected: bool, os_errno: int
+) -> tuple[ErrorClass, str]:
+    """The class and a sentence without secrets.
+
+    Args:
+        code: CURLcode other than CURLE_OK.
+        detail: libcurl's own text; shown for TLS faults only, where it names the reason.
+        resolved: the name was resolved.
+        connected: TCP and, for https, TLS stood.
+        os_errno: CURLINFO_OS_ERRNO.
+    """
+    if code == pycurl.E_OPERATION_TIMEDOUT:
+        return _late(resolved=resolved, connected=connected)
+    if code == pycurl.E_COULDNT_RESOLVE_HOST:
+        return ErrorClass.DNS, "The host name does not resolve."
+    if code == pycurl.E_COULDNT_CONNECT:
+        if os_errno == errno.ETIMEDOUT:
+            return ErrorClass.CONNECT_TIMEOUT, "The other side did not answer the connection."
+        return ErrorClass.CONNECT_REFUSED, "The connection failed; no address of the host takes it."
+    if code in _TLS:
+        return ErrorClass.TLS, f"The TLS handshake failed ({safe_text(detail)})."
+    if code in _RESET:
+        return ErrorClass.RESET, "The other side broke the connection."
+    if code in _PROTOCOL:
+        return ErrorClass.PROTOCOL, "The answer is not valid HTTP."
+    return ErrorClass.INTERNAL, f"The call failed inside the hub (libcurl error {code})."
+
+
+def _late(*, resolved: bool, connected: bool) -> tuple[ErrorClass, str]:
+    if connected:
+        return ErrorClass.TIMEOUT, "The time was over before the answer was complete."
+    if resolved:
+        return ErrorClass.CONNECT_TIMEOUT, "The time was over before the connection stood."
+    return ErrorClass.DNS, "The time was over before the host name was resolved."

@@ -1,0 +1,84 @@
+"""Which request headers a user may set.
+
+Promises: a header that passes cannot split the request (RFC 9112, 11.1), change its framing or its target,
+or pose as one of the headers that the hub writes itself. Leaves to others: headers that only carry meaning
+for the receiver.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hub.core.errors import FieldError, Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_COUNT = 50
+MAX_VALUE_CHARACTERS = 4096
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_\x60|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_REFUSED = frozenset(
+    {
+        "accept-encoding",  # the hub decodes gzip and nothing else
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_REFUSED_PREFIXES = ("proxy-", "webhook-")
+
+
+def is_refused(name: str) -> bool:
+    """True for a header that only the hub writes: framing, target, hop-by-hop, and its own `webhook-*`."""
+    lower = name.lower()
+    return lower in _REFUSED or lower.startswith(_REFUSED_PREFIXES)
+
+
+def check_headers(headers: Mapping[str, str], path_prefix: str = "headers") -> None:
+    """Refuse headers that a user may not set.
+
+    Args:
+        headers: name to value, as given.
+        path_prefix: where they stand in the input; a fault is at `<path_prefix>.<name>`.
+
+    Raises:
+        Invalid: with one field for every fault, not only the first. Values are never repeated: they may be
+            secrets.
+    """
+    faults: list[FieldError] = []
+    if len(headers) > MAX_COUNT:
+        faults.append(FieldError(path_prefix, f"at most {MAX_COUNT} headers, not {len(headers)}"))
+    seen: set[str] = set()
+    for name, value in headers.items():
+        shown = name if _NAME.fullmatch(name) else ascii(name[:40])
+        faults.extend(FieldError(f"{path_prefix}.{shown}", text) for text in _faults(name, value))
+        if name.lower() in seen:
+            faults.append(
+                FieldError(f"{path_prefix}.{shown}", "given twice; names ignore upper and lower case")
+            )
+        seen.add(name.lower())
+    if faults:
+        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))
+
+
+def _faults(name: str, value: str) -> list[str]:
+    faults = []
+    if not _NAME.fullmatch(name):
+        faults.append("a name has only letters, digits and !#$%&'*+-.^_`|~")
+    elif is_refused(name):
+        faults.append("this header is set by the hub and cannot be given")
+    if not _VALUE.fullmatch(value):
+        faults.append("a value has only printable ASCII characters, spaces and tabs")
+    if len(value) > MAX_VALUE_CHARACTERS:
+        faults.append(f"a value has at most {MAX_VALUE_CHARACTERS} characters")
+    return faults

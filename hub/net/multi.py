@@ -1,0 +1,257 @@
+"""Many POSTs at once on one thread: the way out for webhook fan-out, on libcurl's multi interface.
+
+Promises: a call added is a call returned, by `poll` with its outcome or by `close` unfinished; nothing is
+raised for a fault of one call; `poll` never waits longer than told. Leaves to others: retries, limits per
+receiver, signing.
+
+It uses libcurl's socket interface with its own selector: `curl_multi_fdset` cannot count past 1,024
+descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import selectors
+import socket
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import certifi
+import pycurl
+
+from hub.core.errors import Invalid
+from hub.net.outcome import ErrorClass, Outcome
+from hub.net.transfer import Call, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hub.net.policy import AddressPolicy
+
+_SPLITS_TEXT = re.compile(r"[\r\n\0]")
+_SPLITS_BYTES = re.compile(rb"[\r\n\0]")
+_EVENTS = {
+    pycurl.POLL_IN: selectors.EVENT_READ,
+    pycurl.POLL_OUT: selectors.EVENT_WRITE,
+    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+}
+_ACTIONS = {
+    selectors.EVENT_READ: pycurl.CSELECT_IN,
+    selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
+    selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+}
+
+
+class MultiSender:
+    """Sends POSTs. Everything but `wake` belongs to one thread. Make it after a fork.
+
+    Args:
+        policy: where calls may go.
+        max_in_flight: calls at once.
+        max_body: bytes of decoded answer that are kept; the rest is not read.
+        idle_seconds: longest life of an unused connection, while `poll` is called now and then.
+        ca_file: trusted certificates in PEM; certifi's when None.
+    """
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        max_in_flight: int,
+        max_body: int = 16_384,
+        idle_seconds: float = 60.0,
+        ca_file: str | None = None,
+    ) -> None:
+        self._policy = policy
+        self._max_in_flight = max_in_flight
+        self._max_body = max_body
+        self._idle_seconds = idle_seconds
+        self._ca_file = ca_file or certifi.where()
+        # An endpoint's URL is checked once, not once a call.
+        self._checked: Callable[[str], str] = lru_cache(maxsize=8192)(policy.check_url)
+        self._active: dict[pycurl.Curl, Transfer] = {}
+        self._spare: list[Transfer] = []
+        self._done: list[tuple[Call, Outcome]] = []
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._bell_push = socket.socketpair()
+        for end in (self._bell, self._bell_push):
+            end.setblocking(False)
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._sockets: set[int] = set()
+        self._timer_at: float | None = None
+        self._multi = self._new_multi()
+        self._connected = False
+        self._last_used = time.monotonic()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls added and not yet returned."""
+        return len(self._active) + len(self._done)
+
+    def add(self, call: Call) -> None:
+        """Take a call; it starts with the next `poll`.
+
+        Raises:
+            RuntimeError: `max_in_flight` calls are in flight; nothing was taken.
+        """
+        if self.in_flight >= self._max_in_flight:
+            raise RuntimeError("the sender is full; look at in_flight before add")
+        transfer = self._spare.pop() if self._spare else self._new_transfer()
+        try:
+            _check_lines(call.headers)
+            transfer.start(call, self._checked(call.url))
+        except Invalid as error:
+            self._reject(transfer, call, ErrorClass.REFUSED_BY_POLICY, error.detail)
+        except (pycurl.error, ValueError, TypeError):
+            # The texts of these errors may repeat a header, which may be a secret.
+            self._reject(transfer, call, ErrorClass.INTERNAL, "The request could not be built.")
+        else:
+            self._active[transfer.curl] = transfer
+            self._multi.add_handle(transfer.curl)
+
+    def poll(self, timeout: float) -> list[tuple[Call, Outcome]]:
+        """Drive the calls and return those that ended.
+
+        Args:
+            timeout: seconds to wait for one to end, for a `wake`, or for nothing; 0 only looks.
+        """
+        end = time.monotonic() + timeout
+        woken = False
+        while True:
+            now = self._run_timer()
+            self._collect()
+            until = end if self._timer_at is None else min(end, self._timer_at)
+            wait = 0.0 if self._done or woken else max(until - now, 0.0)
+            for key, events in self._selector.select(wait):
+                if key.fileobj is self._bell:
+                    woken = True
+                    self._silence()
+                else:
+                    self._multi.socket_action(key.fd, _ACTIONS[events])
+            self._collect()
+            if self._done or woken or time.monotonic() >= end:
+                break
+        self._close_idle()
+        done, self._done = self._done, []
+        return done
+
+    def wake(self) -> None:
+        """End the present or the next `poll` early; from any thread."""
+        # A full pipe is a bell that rings already; a closed one has nobody left to wake.
+        with contextlib.suppress(OSError):
+            self._bell_push.send(b"!")
+
+    def close(self) -> list[Call]:
+        """Abort; return the calls whose outcome was not returned. Their requests may have arrived or not."""
+        unfinished = [call for call, _ in self._done]
+        self._done = []
+        for curl, transfer in self._active.items():
+            self._multi.remove_handle(curl)
+            if transfer.call is not None:
+                unfinished.append(transfer.call)
+            transfer.unload()
+            self._spare.append(transfer)
+        self._active.clear()
+        self._multi.close()
+        for transfer in self._spare:
+            transfer.curl.close()
+        self._spare.clear()
+        self._selector.close()
+        self._bell.close()
+        self._bell_push.close()
+        return unfinished
+
+    def _new_transfer(self) -> Transfer:
+        return Transfer(
+            self._policy, max_body=self._max_body, idle_seconds=self._idle_seconds, ca_file=self._ca_file
+        )
+
+    def _new_multi(self) -> pycurl.CurlMulti:
+        multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_MAXCONNECTS, self._max_in_flight)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        return multi
+
+    def _reject(self, transfer: Transfer, call: Call, error_class: ErrorClass, message: str) -> None:
+        transfer.unload()
+        self._spare.append(transfer)
+        self._done.append((call, Outcome(None, error_class, message)))
+
+    def _run_timer(self) -> float:
+        """Let libcurl do what is due (start calls, end late ones); return the time."""
+        now = time.monotonic()
+        if self._timer_at is not None and self._timer_at <= now:
+            self._timer_at = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        return now
+
+    def _collect(self) -> None:
+        """Move ended calls to `_done`; their handles become spare."""
+        more = 1
+        while more:
+            more, succeeded, failed = self._multi.info_read(1000)
+            for curl in succeeded:
+                self._ended(curl, pycurl.E_OK, "")
+            for curl, code, detail in failed:
+                self._ended(curl, code, detail)
+
+    def _ended(self, curl: pycurl.Curl, code: int, detail: str) -> None:
+        transfer = self._active.pop(curl)
+        self._done.append(transfer.finish(code, detail))
+        self._multi.remove_handle(curl)
+        self._spare.append(transfer)
+
+    def _close_idle(self) -> None:
+        """Close all connections when no call has used any for `idle_seconds`.
+
+        libcurl itself drops old connections only when it starts another call, and has no call to drop them
+        all: a new multi handle is that call.
+        """
+        if self._active:
+            self._connected = True
+            self._last_used = time.monotonic()
+        elif self._connected and time.monotonic() - self._last_used >= self._idle_seconds:
+            self._multi.close()
+            for descriptor in list(self._sockets):
+                self._forget(descriptor)
+            self._timer_at = None
+            self._multi = self._new_multi()
+            self._connected = False
+
+    def _on_timer(self, milliseconds: int) -> None:
+        self._timer_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
+        """Follow libcurl's wish to watch a socket, or no longer to."""
+        if what == pycurl.POLL_REMOVE:
+            self._forget(descriptor)
+        elif what in _EVENTS:
+            if descriptor in self._sockets:
+                self._selector.modify(descriptor, _EVENTS[what])
+            else:
+                self._selector.register(descriptor, _EVENTS[what])
+                self._sockets.add(descriptor)
+
+    def _forget(self, descriptor: int) -> None:
+        if descriptor in self._sockets:
+            self._sockets.discard(descriptor)
+            self._selector.unregister(descriptor)
+
+    def _silence(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while len(self._bell.recv(4096)) == 4096:
+                pass
+
+
+def _check_lines(headers: list[str] | list[bytes]) -> None:
+    """Refuse a line break inside a rendered header: libcurl would send it as it stands.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for line in headers:
+        if _SPLITS_TEXT.search(line) if isinstance(line, str) else _SPLITS_BYTES.search(line):
+            raise ValueError("a header line holds a line break")

@@ -1,0 +1,1 @@
+"""Everything that `hub up` starts: servers of its own, children, one supervisor."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hub.access.store import ApiKey
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_DURATION = re.compile(r"(\d{1,6})([mhd])")
+_DURATION = re.compile(r"(\d{1,5})([mhd])")
 
 
 def _read_duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> timedelta | None:
@@ -83,7 +83,7 @@ def create(
     if as_json:
         click.echo(json.dumps(_record(row) | {"key": token.reveal()}))
         return
-    _print_table([row])
+    _print_one(row)
     click.echo("The key, shown only now:", err=True)
     click.echo(token.reveal())
 
@@ -98,7 +98,7 @@ def list_(tenant: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_record(row) for row in rows]))
     else:
-        _print_table(rows)
+        _print_list(rows)
 
 
 @api_keys.command()
@@ -112,7 +112,7 @@ def revoke(key_id: UUID, tenant: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_record(row)))
     else:
-        _print_table([row])
+        _print_one(row)
 
 
 def _state(row: ApiKey, now: datetime) -> str:
@@ -139,16 +139,30 @@ def _record(row: ApiKey) -> dict[str, Any]:
     }
 
 
-def _print_table(rows: list[ApiKey]) -> None:
-    table = Table(Column("id", no_wrap=True), "name", "state", "scopes", "created", "expires", "last used")
+def _print_one(row: ApiKey) -> None:
+    grid = Table.grid(padding=(0, 2))
+    for name, value in _record(row).items():
+        shown = ", ".join(value) if name == "scopes" else value or "never"
+        grid.add_row(name.replace("_", " "), shown)
+    _console().print(grid)
+
+
+def _print_list(rows: list[ApiKey]) -> None:
+    table = Table(
+        Column("id", no_wrap=True), Column("name", overflow="fold"), "state", "scopes", "expires", "last used"
+    )
     for record in map(_record, rows):
         table.add_row(
             record["id"],
             record["name"],
             record["state"],
-            ", ".join(record["scopes"]),
-            record["created_at"],
+            "\n".join(record["scopes"]),
             record["expires_at"] or "never",
             record["last_used_at"] or "never",
         )
-    Console(markup=False, emoji=False).print(table)  # a key's name is free text
+    _console().print(table)
+
+
+def _console() -> Console:
+    # A key's name is free text: brackets and colons in it are not formatting.
+    return Console(markup=False, emoji=False)

@@ -60,7 +60,7 @@ class Source(Protocol[Job, Result]):
 
 
 class Runner(Protocol[Job, Result]):
-    """Makes the calls."""
+    """Makes the calls. Lives as long as its process, so that connections outlive one pump."""
 
     @property
     def in_flight(self) -> int:
@@ -81,10 +81,6 @@ class Runner(Protocol[Job, Result]):
 
     def abort(self) -> list[Result]:
         """End all calls now; a result for each, saying that it was interrupted."""
-        ...
-
-    def close(self) -> None:
-        """Free what it holds."""
         ...
 
 
@@ -145,6 +141,7 @@ class Pump(Generic[Job, Result]):
         self._held = 0  # claimed and not yet recorded
         self._feeding = True
         self._recording = True
+        self._fault: Exception | None = None
         self.report = Report()
 
     def run(self) -> Report:
@@ -154,8 +151,8 @@ class Pump(Generic[Job, Result]):
                 return Report(absorbed=True)
             _running.add(self._task)
         self._bell.wake(self._task)
-        feeder = threading.Thread(target=self._feed, name="feeder", daemon=True)
-        recorder = threading.Thread(target=self._record, name="recorder", daemon=True)
+        feeder = threading.Thread(target=self._guard, args=(self._feed,), name="feeder", daemon=True)
+        recorder = threading.Thread(target=self._guard, args=(self._record,), name="recorder", daemon=True)
         feeder.start()
         recorder.start()
         try:
@@ -167,12 +164,24 @@ class Pump(Generic[Job, Result]):
                 self._room.notify_all()
             feeder.join()
             recorder.join()
-            self._runner.close()
             with _running_lock:
                 _running.discard(self._task)
+        if self._fault is not None:
+            raise self._fault
         if self.report.rang_again:
             self._bell.ring(self._task)
         return self.report
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        """A bug in one thread ends the pump with that error; leases lapse, nothing is lost, nothing hangs."""
+        try:
+            body()
+        except Exception as error:  # noqa: BLE001 - re-raised in run()
+            self._fault = error
+            self._feeding = False
+            self._recording = False
+            self._bell.sleep(self._task)
+            self._runner.wake()
 
     # -- runner: the calling thread -----------------------------------------------------------------------------------
 
@@ -183,7 +192,7 @@ class Pump(Generic[Job, Result]):
             if now >= next_sign:
                 self._alive()
                 next_sign = now + 1.0
-            if self._stopping():
+            if self._stopping() or not self._recording:
                 self._shut_down()
                 return
             self._start_waiting()

@@ -1,0 +1,133 @@
+"""What can be done with endpoints, each in one transaction with the note that the tenant's set-up changed."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import Connection, Row
+from sqlalchemy.exc import IntegrityError
+
+from hub.access.principal import Principal
+from hub.access.store import bump_config_version
+from hub.core.errors import Conflict, FieldError, Invalid
+from hub.core.ids import new_uuid
+from hub.core.secret import Secret
+from hub.db.states import FINISHED, State
+from hub.net.headers import check_headers
+from hub.net.policy import AddressPolicy
+from hub.vault.vault import Vault
+from hub.webhooks import store
+from hub.webhooks.schemas import EndpointCreate, EndpointUpdate
+from hub.webhooks.signing import decode_secret, new_secret
+
+_NOT_NULLABLE = ("name", "url", "description", "event_types", "headers", "metadata", "status")
+_OWN_HEADERS = ("webhook-", "content-type", "user-agent")
+
+
+def create(
+    conn: Connection, caller: Principal, body: EndpointCreate, *, vault: Vault, policy: AddressPolicy
+) -> tuple[Row[Any], Secret]:
+    """Make an endpoint and its signing secret.
+
+    Raises:
+        Invalid: the URL is refused, a header is not allowed, or the secret is malformed.
+        Conflict: the name is taken.
+    """
+    _check_way_out(policy, body.url, body.headers)
+    secret = new_secret() if body.secret is None else Secret(body.secret)
+    decode_secret(secret)
+    values = body.model_dump(exclude={"secret"})
+    values |= {
+        "id": new_uuid(),
+        "tenant_id": caller.tenant_id,
+        "secret_id": vault.put(conn, caller.tenant_id, "endpoint", "signing_secret", secret),
+        "created_by": caller.key_id,
+    }
+    row = _named(lambda: store.insert_endpoint(conn, values), body.name)
+    bump_config_version(conn, caller.tenant_id)
+    return row, secret
+
+
+def change(
+    conn: Connection, caller: Principal, endpoint_id: uuid.UUID, body: EndpointUpdate, *, policy: AddressPolicy
+) -> tuple[Row[Any], int]:
+    """Change an endpoint; pausing holds what waits for it, activating makes it due again.
+
+    Returns:
+        The endpoint, and how many held deliveries became due.
+    """
+    before = store.find_endpoint(conn, caller.tenant_id, endpoint_id, lock=True)
+    values = body.model_dump(exclude_unset=True)
+    if nulls := [name for name in _NOT_NULLABLE if name in values and values[name] is None]:
+        raise Invalid(
+            f"{', '.join(nulls)} must not be null.", fields=tuple(FieldError(name, "must not be null") for name in nulls)
+        )
+    _check_way_out(policy, values.get("url"), values.get("headers", {}))
+    status = values.get("status", before.status)
+    if status != before.status:
+        values["status_reason"] = None if status == "active" else "by_user"
+    row = _named(lambda: store.update_endpoint(conn, caller.tenant_id, endpoint_id, values), values.get("name", ""))
+    bump_config_version(conn, caller.tenant_id)
+    resumed = 0
+    if status == "active" and before.status != "active":
+        resumed = store.resume_deliveries(conn, endpoint_id)
+    elif status != "active" and before.status == "active":
+        store.hold_deliveries(conn, endpoint_id, f"endpoint_{status}")
+    return row, resumed
+
+
+def remove(conn: Connection, caller: Principal, endpoint_id: uuid.UUID, *, vault: Vault) -> None:
+    """Delete an endpoint and its secret; what waits for it is cancelled."""
+    row = store.find_endpoint(conn, caller.tenant_id, endpoint_id, lock=True)
+    store.delete_endpoint(conn, caller.tenant_id, endpoint_id)
+    vault.delete(conn, caller.tenant_id, [row.secret_id])
+    bump_config_version(conn, caller.tenant_id)
+
+
+def resend(conn: Connection, caller: Principal, delivery_id: uuid.UUID) -> Row[Any]:
+    """Send a delivery once more, whatever became of it, with the same webhook-id; burns no step of its schedule.
+
+    Raises:
+        Conflict: it is being sent now, or its endpoint is gone or not active.
+    """
+    row = store.find_delivery(conn, caller.tenant_id, delivery_id)
+    endpoint = store.find_endpoint(conn, caller.tenant_id, row.endpoint_id)
+    if endpoint.status != "active":
+        raise Conflict(f"The endpoint is {endpoint.status}: activate it first, then resend.")
+    moved = store.DELIVERIES.move(
+        conn, caller.tenant_id, [delivery_id], to=State.DUE, allowed=[*FINISHED, State.HELD, State.DUE]
+    )
+    if not moved:
+        raise Conflict("The delivery is being sent right now.")
+    return store.find_delivery(conn, caller.tenant_id, delivery_id)
+
+
+def _check_way_out(policy: AddressPolicy, url: str | None, headers: dict[str, str]) -> None:
+    faults: list[FieldError] = []
+    if url is not None:
+        try:
+            policy.check_url(url)
+            policy.check_resolves(url)
+        except Invalid as error:
+            faults += [FieldError("url", f.message) for f in error.fields] or [FieldError("url", error.detail)]
+    try:
+        check_headers(headers, "headers")
+    except Invalid as error:
+        faults += error.fields
+    faults += [
+        FieldError(f"headers.{name}", "is set by the hub") for name in headers if name.lower().startswith(_OWN_HEADERS)
+    ]
+    if faults:
+        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))
+
+
+def _named(action: Any, name: str) -> Row[Any]:
+    try:
+        row: Row[Any] = action()
+    except IntegrityError as error:
+        if "endpoint_tenant_id_key" not in str(error.orig):
+            raise
+        message = "is the name of another endpoint"
+        raise Conflict(f"{name!r} {message}.", fields=(FieldError("name", message),)) from None
+    return row

@@ -1,0 +1,62 @@
+"""What happens after an attempt. Pure: the pump calls it and writes the decision.
+
+2xx is success; everything else, redirects included, is a failure and retried along the schedule, whose length is the
+number of retries. 410 disables the endpoint. `Retry-After` on 429 and 503 can postpone a retry, never hasten it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from hub.db.states import State
+from hub.net.outcome import ErrorClass, Outcome, retry_after_seconds
+
+#: Jitter only adds: a receiver's `Retry-After` stays honoured.
+_JITTER = 0.1
+_INTERNAL_DELAY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where the delivery goes.
+
+    Args:
+        state: its next state.
+        due_in: seconds until it is due again, with state DUE.
+        step: its position in the schedule.
+        reason: one word for a failed delivery.
+        disable: the endpoint is to be disabled, for this reason.
+    """
+
+    state: State
+    due_in: float = 0.0
+    step: int = 0
+    reason: str | None = None
+    disable: str | None = None
+
+
+def next_step(schedule: tuple[float, ...], outcome: Outcome, step: int, now: datetime, rng: Random) -> Decision:
+    """Decide what follows an attempt.
+
+    Args:
+        schedule: seconds between attempts.
+        outcome: what the attempt brought.
+        step: retries already used.
+        now: the current time, for a `Retry-After` date.
+        rng: source of jitter.
+    """
+    if outcome.ok:
+        return Decision(State.DONE, step=step)
+    if outcome.status == 410:
+        return Decision(State.FAILED, step=step, reason="gone", disable="gone")
+    if outcome.error_class is ErrorClass.INTERNAL:
+        # Our own fault is not the receiver's: it burns no step.
+        return Decision(State.DUE, due_in=_INTERNAL_DELAY * (1 + rng.random() * _JITTER), step=step)
+    if step >= len(schedule):
+        return Decision(State.FAILED, step=step, reason="exhausted")
+    delay = schedule[step] * (1 + rng.random() * _JITTER)
+    if outcome.status in {429, 503}:
+        delay = max(delay, retry_after_seconds(outcome.headers, now) or 0.0)
+    return Decision(State.DUE, due_in=delay, step=step + 1)

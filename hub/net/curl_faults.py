@@ -20,6 +20,8 @@ _TLS = frozenset(
         pycurl.E_USE_SSL_FAILED,
     }
 )
+# CURLE_TOO_LARGE, which pycurl does not name: one header line over libcurl's own cap.
+_TOO_LARGE = 100
 _RESET = frozenset(
     {
         pycurl.E_GOT_NOTHING,
@@ -35,15 +37,14 @@ _PROTOCOL = frozenset(
         pycurl.E_UNSUPPORTED_PROTOCOL,  # an answer without a status line reads as HTTP/0.9
         pycurl.E_PARTIAL_FILE,
         pycurl.E_BAD_CONTENT_ENCODING,
-        pycurl.E_HTTP2,
-        pycurl.E_TOO_MANY_REDIRECTS,
+        _TOO_LARGE,
         pycurl.E_WRITE_ERROR,  # our own callbacks took all they were given, so a decoder failed
     }
 )
 
 
 def classify(  # noqa: PLR0911 - one line a case
-    code: int, detail: str, *, resolved: bool, connected: bool, os_errno: int
+    code: int, detail: str, *, resolved: bool, connected: bool, answered: bool, os_errno: int
 ) -> tuple[ErrorClass, str]:
     """The class and a sentence without secrets.
 
@@ -52,6 +53,7 @@ def classify(  # noqa: PLR0911 - one line a case
         detail: libcurl's own text; shown for TLS faults only, where it names the reason.
         resolved: the name was resolved.
         connected: TCP and, for https, TLS stood.
+        answered: at least one header line came.
         os_errno: CURLINFO_OS_ERRNO.
     """
     if code == pycurl.E_OPERATION_TIMEDOUT:
@@ -64,11 +66,18 @@ def classify(  # noqa: PLR0911 - one line a case
         return ErrorClass.CONNECT_REFUSED, "The connection failed; no address of the host takes it."
     if code in _TLS:
         return ErrorClass.TLS, f"The TLS handshake failed ({safe_text(detail)})."
+    if code in _PROTOCOL or _is_nonsense(code, detail, answered=answered, os_errno=os_errno):
+        return ErrorClass.PROTOCOL, "The answer is not valid HTTP."
     if code in _RESET:
         return ErrorClass.RESET, "The other side broke the connection."
-    if code in _PROTOCOL:
-        return ErrorClass.PROTOCOL, "The answer is not valid HTTP."
     return ErrorClass.INTERNAL, f"The call failed inside the hub (libcurl error {code})."
+
+
+def _is_nonsense(code: int, detail: str, *, answered: bool, os_errno: int) -> bool:
+    """Two codes mean a broken connection or a broken answer: libcurl has one code for both."""
+    if code == pycurl.E_GOT_NOTHING:
+        return answered
+    return code == pycurl.E_RECV_ERROR and os_errno == 0 and "chunk" in detail.lower()
 
 
 def _late(*, resolved: bool, connected: bool) -> tuple[ErrorClass, str]:

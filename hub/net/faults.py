@@ -76,11 +76,9 @@ def _of_os_error(  # noqa: PLR0911 - one line a case
 
 
 def _tls_reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return safe_text(error.verify_message)
-    if isinstance(error, ssl.SSLError):
-        return safe_text(error.reason or "no reason given").replace("_", " ").lower()
-    return safe_text(error.strerror or "connection lost")
+    # `ssl` sets these only on errors that come from OpenSSL.
+    reason = getattr(error, "verify_message", None) or getattr(error, "reason", None) or error.strerror
+    return safe_text(str(reason or "connection lost")).replace("_", " ").lower()
 
 
 def _doing(phase: Phase) -> str:

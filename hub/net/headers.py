@@ -38,6 +38,11 @@ _REFUSED = frozenset(
 _REFUSED_PREFIXES = ("proxy-", "webhook-")
 
 
+def is_token(text: str) -> bool:
+    """True for what may be a header name or a method (RFC 9110, 5.6.2)."""
+    return _NAME.fullmatch(text) is not None
+
+
 def is_refused(name: str) -> bool:
     """True for a header that only the hub writes: framing, target, hop-by-hop, and its own `webhook-*`."""
     lower = name.lower()
@@ -60,7 +65,7 @@ def check_headers(headers: Mapping[str, str], path_prefix: str = "headers") -> N
         faults.append(FieldError(path_prefix, f"at most {MAX_COUNT} headers, not {len(headers)}"))
     seen: set[str] = set()
     for name, value in headers.items():
-        shown = name if _NAME.fullmatch(name) else ascii(name[:40])
+        shown = name if is_token(name) else ascii(name[:40])
         faults.extend(FieldError(f"{path_prefix}.{shown}", text) for text in _faults(name, value))
         if name.lower() in seen:
             faults.append(
@@ -73,7 +78,7 @@ def check_headers(headers: Mapping[str, str], path_prefix: str = "headers") -> N
 
 def _faults(name: str, value: str) -> list[str]:
     faults = []
-    if not _NAME.fullmatch(name):
+    if not is_token(name):
         faults.append("a name has only letters, digits and !#$%&'*+-.^_`|~")
     elif is_refused(name):
         faults.append("this header is set by the hub and cannot be given")

@@ -203,6 +203,8 @@ class MultiSender:
         self._done.append(transfer.finish(code, detail))
         self._multi.remove_handle(curl)
         self._spare.append(transfer)
+        self._connected = True
+        self._last_used = time.monotonic()
 
     def _close_idle(self) -> None:
         """Close all connections when no call has used any for `idle_seconds`.
@@ -210,10 +212,7 @@ class MultiSender:
         libcurl itself drops old connections only when it starts another call, and has no call to drop them
         all: a new multi handle is that call.
         """
-        if self._active:
-            self._connected = True
-            self._last_used = time.monotonic()
-        elif self._connected and time.monotonic() - self._last_used >= self._idle_seconds:
+        if self._connected and not self._active and time.monotonic() - self._last_used >= self._idle_seconds:
             self._multi.close()
             for descriptor in list(self._sockets):
                 self._forget(descriptor)

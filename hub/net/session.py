@@ -28,7 +28,7 @@ from hub.core.errors import Invalid
 from hub.net import faults
 from hub.net.connection import Connection, Phase
 from hub.net.decoding import decoder_for
-from hub.net.headers import is_refused
+from hub.net.headers import is_refused, is_token
 from hub.net.outcome import (
     ErrorClass,
     Outcome,
@@ -248,10 +248,13 @@ class GuardedSession:
         follow_redirects: int,
     ) -> tuple[ErrorClass | None, str]:
         for name in headers:
-            if is_refused(name):
-                return ErrorClass.INTERNAL, "A header of this request may only be set by the hub."
-        if method == "CONNECT":
-            return ErrorClass.INTERNAL, "The method CONNECT is not allowed."
+            if is_refused(name) or not is_token(name):
+                return (
+                    ErrorClass.INTERNAL,
+                    "A header of this request is not valid, or only the hub may set it.",
+                )
+        if method == "CONNECT" or not is_token(method):
+            return ErrorClass.INTERNAL, "The method is not valid."
         hops_left = min(follow_redirects, MAX_FOLLOWED)
         while True:
             request = _prepare(method, self.policy.check_url(url), headers, params, data, json, auth)

@@ -62,6 +62,7 @@ class Transfer:
         "_policy",
         "_refused",
         "_room",
+        "_secure",
         "_starved",
         "_timeout_ms",
         "_truncated",
@@ -74,6 +75,7 @@ class Transfer:
         self._policy = policy
         self._max_body = max_body
         self._opened: socket.socket | None = None
+        self._secure = False
         self._timeout_ms = -1
         self.curl = curl = pycurl.Curl()
         for option, value in (
@@ -107,6 +109,7 @@ class Transfer:
     def start(self, call: Call, url: str) -> None:
         """Load a call; `url` is its checked one."""
         self.call = call
+        self._secure = url.startswith("https:")
         curl = self.curl
         curl.setopt(pycurl.URL, url)
         # libcurl would ask permission (`Expect: 100-continue`) before a large body and wait a second for it.
@@ -175,22 +178,23 @@ class Transfer:
             return classify_status(status), status_message(status)
         if code == pycurl.E_OK:
             return ErrorClass.PROTOCOL, "The answer has no status."
-        curl = self.curl
+        info = self.curl.getinfo
+        ready = pycurl.APPCONNECT_TIME if self._secure else pycurl.CONNECT_TIME
         return curl_faults.classify(
             code,
             detail,
-            resolved=curl.getinfo(pycurl.NAMELOOKUP_TIME) > 0,
-            connected=curl.getinfo(pycurl.PRETRANSFER_TIME) > 0,
-            os_errno=curl.getinfo(pycurl.OS_ERRNO),
+            resolved=peer is not None or info(pycurl.NAMELOOKUP_TIME) > 0,
+            # A reused connection (no connects) has a peer and no times.
+            connected=peer is not None and (info(pycurl.NUM_CONNECTS) == 0 or info(ready) > 0),
+            answered=bool(self._lines),
+            os_errno=info(pycurl.OS_ERRNO),
         )
 
     def _timings(self) -> Timings:
         info = self.curl.getinfo
-        ready = info(pycurl.PRETRANSFER_TIME)
-        first = info(pycurl.STARTTRANSFER_TIME)
         timings = Timings(total_ms=info(pycurl.TOTAL_TIME) * 1000)
-        if first > 0:
-            timings.first_byte_ms = (first - ready) * 1000
+        if self._lines:
+            timings.first_byte_ms = (info(pycurl.STARTTRANSFER_TIME) - info(pycurl.PRETRANSFER_TIME)) * 1000
         if info(pycurl.NUM_CONNECTS):
             resolved, connected = info(pycurl.NAMELOOKUP_TIME), info(pycurl.CONNECT_TIME)
             secured = info(pycurl.APPCONNECT_TIME)

@@ -1,0 +1,316 @@
+"""What only the session for integration calls does."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from requests import PreparedRequest
+from requests.auth import HTTPBasicAuth, HTTPDigestAuth
+
+from hub.net import AddressPolicy, GuardedSession
+from hub.net.outcome import ErrorClass as E
+from tests.integration.net.conftest import LOOPBACK
+from tests.integration.net.hostile import OK, Server, answers, drips
+
+REDIRECT = "HTTP/1.1 {status} Moved\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.fixture
+def session() -> Iterator[GuardedSession]:
+    made = GuardedSession(LOOPBACK)
+    yield made
+    made.close()
+
+
+def _moved(to: str, status: int = 302) -> bytes:
+    return REDIRECT.format(status=status, to=to).encode()
+
+
+def test_a_request_carries_method_params_headers_json_and_authentication(session: GuardedSession) -> None:
+    with Server(answers(OK)).running() as server:
+        outcome = session.call(
+            "patch",
+            f"http://127.0.0.1:{server.port}/a?x=1",
+            params={"y": "ü &"},
+            headers={"X-Key": "k"},
+            json={"a": [1]},
+            auth=HTTPBasicAuth("me", "pw"),
+        )
+    assert outcome.ok
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"PATCH /a?x=1&y=%C3%BC+%26 HTTP/1.1\r\n")
+    assert b"X-Key: k" in head
+    assert b"Authorization: Basic bWU6cHc=" in head
+    assert b"Content-Type: application/json" in head
+    assert body == b'{"a": [1]}'
+
+
+def test_a_head_request_has_no_body_and_keeps_the_connection(session: GuardedSession) -> None:
+    with Server(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")).running() as server:
+        assert session.call("HEAD", server.url).ok
+        assert session.call("HEAD", server.url).ok
+    assert server.connections == 1
+
+
+def test_a_digest_challenge_is_answered_within_the_same_call(session: GuardedSession) -> None:
+    challenge = b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\nContent-Length: 0\r\n\r\n'
+    with Server(answers(challenge, OK)).running() as server:
+        outcome = session.call("GET", server.url, auth=HTTPDigestAuth("me", "pw"))
+    assert (outcome.status, outcome.body) == (200, b"ok")
+    assert b'Authorization: Digest username="me"' in server.requests[1]
+
+
+def test_a_challenge_with_an_endless_body_stays_inside_the_cap(session: GuardedSession) -> None:
+    reply = (
+        b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="n"\r\nContent-Length: 5000\r\n\r\n'
+        + b"x" * 5000
+    )
+    with Server(answers(reply, OK)).running() as server:
+        outcome = session.call("GET", server.url, auth=HTTPDigestAuth("me", "pw"), max_body=100)
+    assert outcome.ok
+
+
+def test_the_deadline_covers_the_second_round_of_an_authentication(session: GuardedSession) -> None:
+    challenge = (
+        b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="n"\r\nContent-Length: 0\r\n\r\n'
+    )
+
+    def behave(server: Server, sock: socket.socket) -> None:
+        server.read_request(sock)
+        server.stopping.wait(0.5)
+        sock.sendall(challenge)
+        server.read_request(sock)
+        server.stopping.wait()
+
+    begun = time.monotonic()
+    with Server(behave).running() as server:
+        outcome = session.call("GET", server.url, auth=HTTPDigestAuth("me", "pw"), timeout=0.9)
+    assert outcome.error_class is E.TIMEOUT
+    assert time.monotonic() - begun < 1.4
+
+
+def test_a_fault_of_an_authentication_object_is_internal_and_its_text_is_not_shown(
+    session: GuardedSession,
+) -> None:
+    def auth(request: PreparedRequest) -> PreparedRequest:
+        raise KeyError("canary-secret")
+
+    outcome = session.call("GET", "http://127.0.0.1:1/", auth=auth)
+    assert outcome.error_class is E.INTERNAL
+    assert "canary-secret" not in outcome.message
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "x"},
+        {"Transfer-Encoding": "chunked"},
+        {"X": "a\r\nY: canary"},
+        {"X": "canary\nb"},
+        {"X y": "1"},
+        {"X": "ü\u2028"},
+    ],
+)
+def test_a_header_that_would_change_the_request_is_never_sent(
+    session: GuardedSession, headers: dict[str, str]
+) -> None:
+    with Server(answers(OK)).running() as server:
+        outcome = session.call("GET", server.url, headers=headers)
+    assert outcome.error_class is E.INTERNAL
+    assert "canary" not in outcome.message
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "GET / HTTP/1.1\r\nX: y", "A B", ""])
+def test_a_method_that_is_none_is_never_sent(session: GuardedSession, method: str) -> None:
+    with Server(answers(OK)).running() as server:
+        assert session.call(method, server.url).error_class is E.INTERNAL
+    assert server.requests == []
+
+
+def test_a_redirect_is_followed_when_asked_for_and_credentials_stay_at_their_origin(
+    session: GuardedSession,
+) -> None:
+    with Server(answers(OK)).running() as other, Server(answers(_moved(other.url), OK)).running() as server:
+        outcome = session.call(
+            "GET",
+            server.url,
+            headers={"X-Api-Key": "k", "Cookie": "c", "Accept": "a/b"},
+            auth=HTTPBasicAuth("me", "pw"),
+            follow_redirects=1,
+        )
+    assert outcome.ok
+    assert b"X-Api-Key: k" in server.requests[0]
+    assert b"Authorization" in server.requests[0]
+    lower = other.requests[0].lower()
+    assert b"accept: a/b" in lower
+    for gone in (b"x-api-key", b"authorization", b"cookie", b"referer"):
+        assert gone not in lower
+
+
+def test_a_redirect_within_the_origin_keeps_credentials_and_turns_a_post_into_a_get(
+    session: GuardedSession,
+) -> None:
+    with Server(answers(_moved("/next"), OK)).running() as server:
+        outcome = session.call(
+            "POST", server.url, json={"a": 1}, auth=HTTPBasicAuth("me", "pw"), follow_redirects=3
+        )
+    assert outcome.ok
+    assert server.requests[1].startswith(b"GET /next HTTP/1.1\r\n")
+    assert b"Authorization" in server.requests[1]
+    assert server.requests[1].endswith(b"\r\n\r\n")
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "http://10.0.0.1/",
+        "http://169.254.169.254/latest",
+        "http://[::ffff:10.0.0.1]/",
+        "file:///etc/passwd",
+        "http://u:p@127.0.0.1/",
+    ],
+)
+def test_a_redirect_to_a_refused_place_is_refused(session: GuardedSession, to: str) -> None:
+    with Server(answers(_moved(to))).running() as server:
+        outcome = session.call("GET", server.url, follow_redirects=3)
+    assert outcome.error_class is E.REFUSED_BY_POLICY
+
+
+def test_an_endless_chain_of_redirects_ends_after_three(session: GuardedSession) -> None:
+    with Server(answers(_moved("/again"))).running() as server:
+        outcome = session.call("GET", server.url, follow_redirects=99)
+    assert outcome.error_class is E.REDIRECT
+    assert len(server.requests) == 4
+
+
+def test_the_deadline_covers_all_hops(session: GuardedSession) -> None:
+    def behave(server: Server, sock: socket.socket) -> None:
+        while server.read_request(sock):
+            server.stopping.wait(0.3)
+            sock.sendall(_moved("/again"))
+
+    with Server(behave).running() as server:
+        outcome = session.call("GET", server.url, follow_redirects=3, timeout=0.7)
+    assert outcome.error_class is E.TIMEOUT
+    assert 600 <= outcome.timings.total_ms < 1700
+
+
+def test_connections_are_not_shared_across_pool_keys(session: GuardedSession) -> None:
+    with Server(answers(OK)).running() as server:
+        for key in ("tenant-a", "tenant-b", "tenant-a", "tenant-b"):
+            assert session.call("GET", server.url, pool_key=key).ok
+    assert server.connections == 2
+
+
+def test_an_idle_connection_is_closed_without_another_call() -> None:
+    session = GuardedSession(LOOPBACK, idle_seconds=0.3)
+    with Server(answers(OK)).running() as server:
+        assert session.call("GET", server.url).ok
+        assert server.peer_closed.wait(3)
+        assert session.call("GET", server.url).ok
+        assert server.connections == 2
+        session.close()
+
+
+def test_closing_the_session_closes_its_idle_connections() -> None:
+    session = GuardedSession(LOOPBACK)
+    with Server(answers(OK)).running() as server:
+        assert session.call("GET", server.url).ok
+        session.close()
+        assert server.peer_closed.wait(3)
+
+
+def test_many_threads_share_one_session_and_each_gets_its_own_answer(session: GuardedSession) -> None:
+    def behave(server: Server, sock: socket.socket) -> None:
+        while request := server.read_request(sock):
+            body = request.split(b" ", 2)[1]
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with Server(behave).running() as server:
+
+        def one(number: int) -> bool:
+            outcome = session.call("GET", f"http://127.0.0.1:{server.port}/{number}", timeout=10)
+            return outcome.body == f"/{number}".encode()
+
+        with ThreadPoolExecutor(40) as threads:
+            assert all(threads.map(one, range(800)))
+    assert server.connections <= 40
+
+
+def test_a_name_without_an_answer_is_a_dns_error(
+    session: GuardedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    assert session.call("GET", "http://nowhere.example/").error_class is E.DNS
+
+
+def test_a_name_server_that_never_answers_ends_at_the_deadline(
+    session: GuardedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+
+    def hangs(*_: Any, **__: Any) -> Any:
+        release.wait(20)
+        raise socket.gaierror(socket.EAI_AGAIN, "late")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    begun = time.monotonic()
+    outcome = session.call("GET", "http://slow.example/", timeout=0.4)
+    release.set()
+    assert outcome.error_class is E.DNS
+    assert time.monotonic() - begun < 1.4
+
+
+def test_a_name_that_changes_to_a_private_address_is_refused_at_the_next_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Server(answers(OK, close=True)).running() as server:
+        answer = ["127.0.0.1"]
+
+        def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer[0], port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        session = GuardedSession(AddressPolicy(allow=["127.0.0.1/32"], ports=[0]))
+        url = f"http://rebind.example:{server.port}/"
+        assert session.call("GET", url).ok
+        answer[0] = "127.0.0.2"
+        assert session.call("GET", url).error_class is E.REFUSED_BY_POLICY
+        monkeypatch.undo()
+        session.close()
+
+
+def test_a_dead_first_address_leaves_time_for_the_second(
+    session: GuardedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_first = ["127.0.0.9", "127.0.0.1"]
+    with Server(answers(OK)).running() as server:
+
+        def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in dead_first]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        outcome = session.call("GET", f"http://two.example:{server.port}/", timeout=2)
+        monkeypatch.undo()
+    assert outcome.ok
+    assert outcome.peer == "127.0.0.1"
+
+
+def test_what_came_before_the_fault_is_kept(session: GuardedSession) -> None:
+    start = b"HTTP/1.1 200 OK\r\nX-Request-Id: r1\r\n\r\n"
+    with Server(drips(start, b"")).running() as server:
+        outcome = session.call("GET", server.url, timeout=0.4)
+    assert (outcome.status, outcome.error_class) == (200, E.TIMEOUT)
+    assert outcome.headers["x-request-id"] == "r1"
+    assert outcome.peer == "127.0.0.1"

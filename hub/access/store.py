@@ -228,9 +228,9 @@ def claim_many(conn: Connection, claims: Sequence[Claim]) -> list[Fresh | Replay
     fresh: set[Identity] = set()
     stored: dict[Identity, Claim] = {}
     # More than one round only when pruning deletes a row between the two statements.
-    while unsettled := first.keys() - fresh - stored.keys():
-        fresh |= _insert_claims(conn, [first[identity] for identity in unsettled])
-        if used := unsettled - fresh:
+    while unsettled := [claim for identity, claim in first.items() if identity not in fresh | stored.keys()]:
+        fresh |= _insert_claims(conn, unsettled)
+        if used := first.keys() - fresh - stored.keys():
             stored |= _load_claims(conn, used)
 
     outcomes: list[Fresh | Replay | IdempotencyKeyReused] = []

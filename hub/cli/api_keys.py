@@ -165,4 +165,7 @@ def _print_list(rows: list[ApiKey]) -> None:
 
 def _console() -> Console:
     # A key's name is free text: brackets and colons in it are not formatting.
-    return Console(markup=False, emoji=False)
+    console = Console(markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 160  # a pipe has no width of its own, and 80 would cut columns off
+    return console

@@ -69,7 +69,7 @@ def _show(rows: Sequence[Tenant], *, as_json: bool, one: bool = False) -> None:
     if as_json:
         click.echo(json.dumps(records[0] if one else records))
         return
-    table = Table(Column("id", no_wrap=True), "name", "config version", "created")
+    table = Table(Column("id", no_wrap=True), "name", "config version", Column("created", no_wrap=True))
     for record in records:
         table.add_row(*(str(value) for value in record.values()))
     Console().print(table)

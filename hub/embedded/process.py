@@ -47,6 +47,7 @@ class Child:
         account: the uid and gid to run as; None for ours.
         cwd: its working directory; None for ours.
         foundation: other children need it, so it is stopped only when they are gone.
+        once: it ends by itself and is not started again.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Child:
     account: tuple[int, int] | None = None
     cwd: Path | None = None
     foundation: bool = False
+    once: bool = False
 
 
 class Output(Protocol):
@@ -89,6 +91,7 @@ class Process:
         self.child = child
         self._output = output
         self._popen: subprocess.Popen[bytes] | None = None
+        self._cleared = True
 
     @property
     def pid(self) -> int | None:
@@ -124,6 +127,7 @@ class Process:
             )
         finally:
             os.close(stream)
+        self._cleared = False
         _reaper.add(self._popen.pid, self.child.death_signal)
 
     def ready(self) -> bool:
@@ -154,8 +158,9 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL whatever is left of it, its children included, and collect it."""
-        if self._popen is None:
+        if self._popen is None or self._cleared:
             return
+        self._cleared = True  # later the number may be somebody else's
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()

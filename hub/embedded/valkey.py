@@ -103,6 +103,7 @@ class EmbeddedValkey:
             # Reading a long append-only file takes its time.
             start_timeout=300.0,
             cwd=home,
+            stop_timeout=3.5,
             foundation=True,
         )
 

@@ -9,6 +9,7 @@ empty Valkey database, and `hub_environment` points the process's settings to bo
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,11 +25,12 @@ from hub.core.settings import get_settings
 from hub.db.engine import forget_engine, make_engine
 from hub.embedded.postgres import EmbeddedPostgres
 from hub.embedded.valkey import EmbeddedValkey
+from hub.vault.keyring import generate_key
 
 _TEMPLATE = "hub_template"
 _VALKEY_DATABASES = 64
-#: 32 zero-free bytes, base64: a key for tests alone.
-MASTER_KEY = "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY="
+#: The key ring of this test run.
+MASTER_KEY = generate_key(os.urandom)
 
 _numbers = itertools.count(1)
 

@@ -33,7 +33,7 @@ class FieldProblem(BaseModel):
     """One fault of one field."""
 
     path: str = Field(
-        description="Dotted path from the body's root, or `query.name`, `path.name`, `header.Name`; empty: all."
+        description="Dotted path from the body's root, or `query.name`, `path.name`, `header.X`; empty: all."
     )
     message: str
 

@@ -18,7 +18,7 @@ from hub.core.errors import FieldError, Unauthenticated
 from hub.web.services import Hub, Services  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
-    from starlette.requests import HTTPConnection
+    from collections.abc import Mapping
 
 _HOW = "send `Authorization: Bearer hub_…`"
 
@@ -31,17 +31,17 @@ _bearer = HTTPBearer(
 )
 
 
-async def authenticate(request: HTTPConnection, services: Services) -> Principal:
+async def authenticate(headers: Mapping[str, str], services: Services) -> Principal:
     """Who sends this request.
 
     Args:
-        request: only its headers are read.
+        headers: of the request (`request.headers`, which ignore case).
         services: of this application.
 
     Raises:
         Unauthenticated: no key, another scheme, or a key that is unknown, expired or revoked.
     """
-    header = request.headers.get("authorization")
+    header = headers.get("authorization")
     if header is None:
         raise _refusal("is missing")
     scheme, _, token = header.partition(" ")
@@ -72,7 +72,7 @@ def requires(scope: str | None = None) -> Any:
         hub: Hub,
         _documented: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     ) -> Principal:
-        principal = await authenticate(request, hub)
+        principal = await authenticate(request.headers, hub)
         if needed is not None:
             principal.require(needed)
         return principal

@@ -23,7 +23,7 @@ from hub.embedded.binaries import find_postgres, version
 from hub.embedded.leftover import end_leftover
 from hub.embedded.lock import DirectoryLock
 from hub.embedded.process import Child, FileOutput, Output, Process
-from hub.embedded.sockets import socket_directory
+from hub.embedded.sockets import remove_socket_directory, socket_directory
 
 _PORT = 5432  # names the socket file; no TCP port is opened
 _DATABASE = "hub"
@@ -128,6 +128,8 @@ class EmbeddedPostgres:
         """Stop the server and give the directory free; harmless when it does not run."""
         if self._process:
             self._process.stop()
+            self._process = None
+            remove_socket_directory(self._socket_dir)
         self._lock.release()
 
     def _child(self) -> Child:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from hub.core.errors import ConfigError
@@ -44,6 +45,14 @@ def socket_directory(home: Path, account: tuple[int, int] | None) -> Path:
         os.chown(path, uid, gid)
     path.chmod(0o700)
     return path
+
+
+def remove_socket_directory(path: Path) -> None:
+    """Remove a socket directory and what a server left in it; harmless when it is gone."""
+    with suppress(FileNotFoundError):
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
 
 
 def _open_to_all(path: Path) -> bool:

@@ -18,7 +18,7 @@ from hub.embedded.binaries import find_valkey
 from hub.embedded.leftover import end_leftover
 from hub.embedded.lock import DirectoryLock
 from hub.embedded.process import Child, FileOutput, Output, Process
-from hub.embedded.sockets import socket_directory
+from hub.embedded.sockets import remove_socket_directory, socket_directory
 
 
 class EmbeddedValkey:
@@ -78,6 +78,8 @@ class EmbeddedValkey:
         """Stop the server and give the directory free; harmless when it does not run."""
         if self._process:
             self._process.stop()
+            self._process = None
+            remove_socket_directory(self._socket.parent)
         self._lock.release()
 
     def _child(self) -> Child:

@@ -11,24 +11,28 @@ descriptors.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import selectors
 import socket
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import certifi
 import pycurl
 
 from hub.core.errors import Invalid
-from hub.net.outcome import ErrorClass, Outcome
+from hub.net import faults
+from hub.net import url as urls
+from hub.net.connection import Phase
+from hub.net.names import Key, Names
+from hub.net.outcome import ErrorClass, Outcome, Timings
 from hub.net.transfer import Call, Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hub.net.policy import AddressPolicy
+    from hub.net.url import Target
 
 _SPLITS_TEXT = re.compile(r"[\r\n\0]")
 _SPLITS_BYTES = re.compile(rb"[\r\n\0]")
@@ -42,6 +46,14 @@ _ACTIONS = {
     selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
     selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
+
+
+class _Waiting(NamedTuple):
+    """A call whose name is being looked up since a moment on the monotonic clock."""
+
+    call: Call
+    target: Target
+    since: float
 
 
 class MultiSender:
@@ -70,7 +82,10 @@ class MultiSender:
         self._idle_seconds = idle_seconds
         self._ca_file = ca_file or certifi.where()
         # An endpoint's URL is checked once, not once a call.
-        self._checked: Callable[[str], str] = lru_cache(maxsize=8192)(policy.check_url)
+        self._target = lru_cache(maxsize=8192)(self._check)
+        self._names = Names(policy, self.wake)
+        self._waiting: dict[Key, list[_Waiting]] = {}
+        self._waiting_count = 0
         self._active: dict[pycurl.Curl, Transfer] = {}
         self._spare: list[Transfer] = []
         self._done: list[tuple[Call, Outcome]] = []
@@ -88,7 +103,7 @@ class MultiSender:
     @property
     def in_flight(self) -> int:
         """Calls added and not yet returned."""
-        return len(self._active) + len(self._done)
+        return len(self._active) + len(self._done) + self._waiting_count
 
     def add(self, call: Call) -> None:
         """Take a call; it starts with the next `poll`.
@@ -98,18 +113,22 @@ class MultiSender:
         """
         if self.in_flight >= self._max_in_flight:
             raise RuntimeError("the sender is full; look at in_flight before add")
-        transfer = self._spare.pop() if self._spare else self._new_transfer()
         try:
-            _check_lines(call.headers)
-            transfer.start(call, self._checked(call.url))
+            target = self._target(call.url)
         except Invalid as error:
-            self._reject(transfer, call, ErrorClass.REFUSED_BY_POLICY, error.detail)
-        except (pycurl.error, ValueError, TypeError):
-            # The texts of these errors may repeat a header, which may be a secret.
-            self._reject(transfer, call, ErrorClass.INTERNAL, "The request could not be built.")
+            self._reject(call, ErrorClass.REFUSED_BY_POLICY, error.detail)
+            return
+        if target.address is not None:
+            self._start(call, target, None)
+            return
+        now = time.monotonic()
+        key = (target.host, target.port)
+        addresses = self._names.addresses(key, now)
+        if addresses is not None:
+            self._start(call, target, addresses)
         else:
-            self._active[transfer.curl] = transfer
-            self._multi.add_handle(transfer.curl)
+            self._waiting.setdefault(key, []).append(_Waiting(call, target, now))
+            self._waiting_count += 1
 
     def poll(self, timeout: float) -> list[tuple[Call, Outcome]]:
         """Drive the calls and return those that ended.
@@ -122,12 +141,13 @@ class MultiSender:
         while True:
             now = self._run_timer()
             self._collect()
-            until = end if self._timer_at is None else min(end, self._timer_at)
+            until = min(end, self._timer_at or end, self._end_late_lookups(now))
             wait = 0.0 if self._done or woken else max(until - now, 0.0)
             for key, events in self._selector.select(wait):
                 if key.fileobj is self._bell:
                     woken = True
                     self._silence()
+                    self._start_resolved()
                 else:
                     self._multi.socket_action(key.fd, _ACTIONS[events])
             self._collect()
@@ -146,7 +166,10 @@ class MultiSender:
     def close(self) -> list[Call]:
         """Abort; return the calls whose outcome was not returned. Their requests may have arrived or not."""
         unfinished = [call for call, _ in self._done]
+        unfinished += [waiting.call for calls in self._waiting.values() for waiting in calls]
         self._done = []
+        self._waiting.clear()
+        self._waiting_count = 0
         for curl, transfer in self._active.items():
             self._multi.remove_handle(curl)
             if transfer.call is not None:
@@ -175,10 +198,60 @@ class MultiSender:
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         return multi
 
-    def _reject(self, transfer: Transfer, call: Call, error_class: ErrorClass, message: str) -> None:
-        transfer.unload()
-        self._spare.append(transfer)
-        self._done.append((call, Outcome(None, error_class, message)))
+    def _check(self, url: str) -> Target:
+        return urls.parse(self._policy.check_url(url))
+
+    def _start(self, call: Call, target: Target, addresses: str | None, waited: float = 0.0) -> None:
+        transfer = self._spare.pop() if self._spare else self._new_transfer()
+        try:
+            _check_lines(call.headers)
+            transfer.start(call, target, addresses, waited)
+        except (pycurl.error, ValueError, TypeError):
+            transfer.unload()
+            self._spare.append(transfer)
+            # The texts of these errors may repeat a header, which may be a secret.
+            self._reject(call, ErrorClass.INTERNAL, "The request could not be built.", waited)
+        else:
+            self._active[transfer.curl] = transfer
+            self._multi.add_handle(transfer.curl)
+
+    def _reject(self, call: Call, error_class: ErrorClass, message: str, waited: float = 0.0) -> None:
+        """End a call that never reached libcurl."""
+        timings = Timings(total_ms=waited * 1000)
+        self._done.append((call, Outcome(None, error_class, message, timings=timings)))
+
+    def _start_resolved(self) -> None:
+        """Start, or end, the calls whose names have been looked up."""
+        now = time.monotonic()
+        for key, answer in self._names.finished(now):
+            calls = self._waiting.pop(key, [])
+            self._waiting_count -= len(calls)
+            for waiting in calls:
+                waited = now - waiting.since
+                if isinstance(answer, str):
+                    self._start(waiting.call, waiting.target, answer, waited)
+                else:
+                    self._reject(waiting.call, *faults.classify(answer, Phase.DNS), waited)
+
+    def _end_late_lookups(self, now: float) -> float:
+        """End the calls whose time was over before their names were known; return when the next will be."""
+        soonest = math.inf
+        for key in list(self._waiting):
+            kept = []
+            for waiting in self._waiting[key]:
+                late_at = waiting.since + waiting.call.timeout
+                if late_at <= now:
+                    late = TimeoutError("no answer in time")
+                    self._reject(waiting.call, *faults.classify(late, Phase.DNS), now - waiting.since)
+                    self._waiting_count -= 1
+                else:
+                    soonest = min(soonest, late_at)
+                    kept.append(waiting)
+            if kept:
+                self._waiting[key] = kept
+            else:
+                del self._waiting[key]
+        return soonest
 
     def _run_timer(self) -> float:
         """Let libcurl do what is due (start calls, end late ones); return the time."""

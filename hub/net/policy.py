@@ -68,7 +68,7 @@ _OWN_LOOKUP_SECONDS = 5.0
 _SAVE_LOOKUP_SECONDS = 5.0
 
 
-class EgressRefused(HubError):  # noqa: N818 - named like the other errors of the tree
+class EgressRefused(HubError):
     """The address policy refuses this address or port.
 
     On purpose no OSError and no RequestException: HTTP libraries retry or re-wrap those.

@@ -19,11 +19,9 @@ from hub.net.outcome import ErrorClass, Outcome, Timings, classify_status, colle
 
 if TYPE_CHECKING:
     from hub.net.policy import AddressPolicy
+    from hub.net.url import Target
 
 MAX_HEADER_BYTES = 65_536
-# CURLOPT_QUICK_EXIT, which pycurl does not name: never wait for a resolver thread that is past its deadline.
-_QUICK_EXIT = 322
-_QUICK_EXIT_SINCE = 0x075700
 
 
 class Call:
@@ -31,7 +29,7 @@ class Call:
 
     Args:
         key: the caller's own mark; comes back with the outcome.
-        url: as `AddressPolicy.check_url` gives it.
+        url: absolute; judged again before it is sent.
         headers: rendered lines `Name: value`, all `str` or all `bytes`; libcurl leaves a line out that has
             no value.
         body: the exact bytes to send.
@@ -61,11 +59,13 @@ class Transfer:
         "_opened",
         "_policy",
         "_refused",
+        "_resolves",
         "_room",
         "_secure",
         "_starved",
         "_timeout_ms",
         "_truncated",
+        "_waited",
         "call",
         "curl",
     )
@@ -75,7 +75,9 @@ class Transfer:
         self._policy = policy
         self._max_body = max_body
         self._opened: socket.socket | None = None
+        self._resolves = False
         self._secure = False
+        self._waited = 0.0
         self._timeout_ms = -1
         self.curl = curl = pycurl.Curl()
         for option, value in (
@@ -102,20 +104,33 @@ class Transfer:
             (pycurl.WRITEFUNCTION, self._on_body),
         ):
             curl.setopt(option, value)
-        if pycurl.version_info()[2] >= _QUICK_EXIT_SINCE:
-            curl.setopt(_QUICK_EXIT, 1)
         self._clear()
 
-    def start(self, call: Call, url: str) -> None:
-        """Load a call; `url` is its checked one."""
+    def start(self, call: Call, target: Target, addresses: str | None, waited: float) -> None:
+        """Load a call.
+
+        Args:
+            call: what to send.
+            target: its checked URL.
+            addresses: where its name leads, with commas between; None when the URL holds the address.
+            waited: seconds of its time that are gone.
+        """
         self.call = call
-        self._secure = url.startswith("https:")
+        self._secure = target.scheme == "https"
+        self._waited = waited
         curl = self.curl
-        curl.setopt(pycurl.URL, url)
+        curl.setopt(pycurl.URL, target.text)
+        if addresses is not None:
+            # Given with every call (+: as if just resolved), so that libcurl never asks its own resolver.
+            curl.setopt(pycurl.RESOLVE, [f"+{target.host}:{target.port}:{addresses}"])
+            self._resolves = True
+        elif self._resolves:
+            curl.setopt(pycurl.RESOLVE, [])
+            self._resolves = False
         # libcurl would ask permission (`Expect: 100-continue`) before a large body and wait a second for it.
         curl.setopt(pycurl.HTTPHEADER, [*call.headers, "Expect:"])
         curl.setopt(pycurl.POSTFIELDS, call.body)
-        timeout_ms = max(1, int(call.timeout * 1000))
+        timeout_ms = max(1, int((call.timeout - waited) * 1000))
         if timeout_ms != self._timeout_ms:
             curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
             self._timeout_ms = timeout_ms
@@ -192,13 +207,13 @@ class Transfer:
 
     def _timings(self) -> Timings:
         info = self.curl.getinfo
-        timings = Timings(total_ms=info(pycurl.TOTAL_TIME) * 1000)
+        timings = Timings(total_ms=(info(pycurl.TOTAL_TIME) + self._waited) * 1000)
         if self._lines:
             timings.first_byte_ms = (info(pycurl.STARTTRANSFER_TIME) - info(pycurl.PRETRANSFER_TIME)) * 1000
         if info(pycurl.NUM_CONNECTS):
             resolved, connected = info(pycurl.NAMELOOKUP_TIME), info(pycurl.CONNECT_TIME)
             secured = info(pycurl.APPCONNECT_TIME)
-            timings.dns_ms = resolved * 1000
+            timings.dns_ms = (resolved + self._waited) * 1000
             if connected > 0:
                 timings.connect_ms = (connected - resolved) * 1000
             if secured > 0:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import gzip
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -267,17 +270,18 @@ def test_interim_answers_are_skipped(client: Client) -> None:
 
 
 def test_a_connection_that_the_server_closed_while_idle_is_not_used_again(client: Client) -> None:
-    closed: list[bool] = []
+    closed = threading.Semaphore(0)
 
     def behave(server: Server, sock: socket.socket) -> None:
         server.read_request(sock)
         sock.sendall(OK)
         sock.shutdown(socket.SHUT_RDWR)
-        closed.append(True)
+        closed.release()
 
     with Server(behave).running() as server:
         for _ in range(3):
             assert client.post(server.url).ok
+            assert closed.acquire(timeout=5)
     assert server.connections == 3
 
 
@@ -285,6 +289,61 @@ def test_a_closed_port_is_a_refused_connection(client: Client) -> None:
     outcome = client.post(f"http://127.0.0.1:{free_port()}/")
     assert outcome.error_class is E.CONNECT_REFUSED
     assert outcome.status is None
+
+
+def _names(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], list[str]]) -> None:
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in answer()]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_a_name_without_an_answer_is_a_dns_error(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer() -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    _names(monkeypatch, answer)
+    outcome = client.post("http://nowhere.example/")
+    assert outcome.error_class is E.DNS
+    assert "Name or service not known" in outcome.message
+
+
+def test_a_name_server_that_never_answers_ends_at_the_deadline(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+
+    def answer() -> list[str]:
+        release.wait(20)
+        return []
+
+    _names(monkeypatch, answer)
+    outcome = client.post("http://slow.example/", timeout=0.5)
+    release.set()
+    assert outcome.error_class is E.DNS
+    assert outcome.timings.total_ms >= 400
+
+
+def test_a_name_with_one_refused_answer_is_refused_before_any_connection(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(answers(OK)).running() as server, monkeypatch.context() as patched:
+        _names(patched, lambda: ["127.0.0.1", "10.0.0.1"])
+        outcome = client.post(f"http://mixed.example:{server.port}/")
+    assert outcome.error_class is E.REFUSED_BY_POLICY
+    assert server.connections == 0
+
+
+def test_a_dead_first_address_leaves_time_for_the_second(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(answers(OK)).running() as server, monkeypatch.context() as patched:
+        _names(patched, lambda: ["127.0.0.9", "127.0.0.1"])
+        outcome = client.post(f"http://two.example:{server.port}/", timeout=2)
+    assert outcome.ok
+    assert outcome.peer == "127.0.0.1"
+    assert outcome.timings.dns_ms is not None
+    assert f"host: two.example:{server.port}".encode() in server.requests[0].lower()
 
 
 def test_a_name_that_leads_inside_is_refused_before_any_connection(connect: Connect) -> None:

@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from hub.net import AddressPolicy, Call, MultiSender
+from hub.net import AddressPolicy, Call, MultiSender, names
 from hub.net.outcome import ErrorClass as E
 from tests.integration.net.conftest import LOOPBACK, finish
 from tests.integration.net.hostile import OK, Server, answers, drips, silent
@@ -116,11 +117,52 @@ def test_a_header_line_that_would_split_the_request_is_never_sent(
     assert len(server.requests) == 1
 
 
-def test_a_name_without_an_answer_is_a_dns_error(sender: MultiSender) -> None:
-    # libcurl answers for .onion by itself, without a name server (RFC 7686).
-    sender.add(_call("http://nothing.onion/"))
-    [(_, outcome)] = finish(sender)
-    assert outcome.error_class is E.DNS
+def test_hanging_names_hold_up_neither_other_names_nor_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        if host.startswith("slow"):
+            release.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    sender = MultiSender(LOOPBACK, max_in_flight=100)
+    with Server(answers(OK)).running() as server, monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", getaddrinfo)
+        for key in range(60):
+            sender.add(_call(f"http://slow{key}.example/", key, timeout=20))
+        sender.add(_call(f"http://quick.example:{server.port}/", "quick"))
+        [(call, outcome)] = finish(sender)
+        assert call.key == "quick"
+        assert outcome.ok
+        assert sender.in_flight == 60
+        begun = time.monotonic()
+        assert len(sender.close()) == 60
+        assert time.monotonic() - begun < 1
+        release.set()
+
+
+def test_a_known_name_goes_on_while_its_servers_are_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "FRESH_SECONDS", 0.0)
+    working = [True]
+    lookups: list[str] = []
+
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        lookups.append(host)
+        if not working[0]:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    sender = MultiSender(LOOPBACK, max_in_flight=10)
+    with Server(answers(OK, close=True)).running() as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "getaddrinfo", getaddrinfo)
+            for number in range(4):
+                working[0] = number == 0
+                sender.add(_call(f"http://known.example.:{server.port}/"))
+                [(_, outcome)] = finish(sender)
+                assert outcome.ok
+        sender.close()
+    assert len(lookups) > 1
 
 
 def test_a_refused_call_frees_its_place_and_its_handle(sender: MultiSender) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -245,33 +244,6 @@ def test_many_threads_share_one_session_and_each_gets_its_own_answer(session: Gu
     assert server.connections <= 40
 
 
-def test_a_name_without_an_answer_is_a_dns_error(
-    session: GuardedSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: Any, **__: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fails)
-    assert session.call("GET", "http://nowhere.example/").error_class is E.DNS
-
-
-def test_a_name_server_that_never_answers_ends_at_the_deadline(
-    session: GuardedSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release = threading.Event()
-
-    def hangs(*_: Any, **__: Any) -> Any:
-        release.wait(20)
-        raise socket.gaierror(socket.EAI_AGAIN, "late")
-
-    monkeypatch.setattr(socket, "getaddrinfo", hangs)
-    begun = time.monotonic()
-    outcome = session.call("GET", "http://slow.example/", timeout=0.4)
-    release.set()
-    assert outcome.error_class is E.DNS
-    assert time.monotonic() - begun < 1.4
-
-
 def test_a_name_that_changes_to_a_private_address_is_refused_at_the_next_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -289,22 +261,6 @@ def test_a_name_that_changes_to_a_private_address_is_refused_at_the_next_connect
         assert session.call("GET", url).error_class is E.REFUSED_BY_POLICY
         monkeypatch.undo()
         session.close()
-
-
-def test_a_dead_first_address_leaves_time_for_the_second(
-    session: GuardedSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dead_first = ["127.0.0.9", "127.0.0.1"]
-    with Server(answers(OK)).running() as server:
-
-        def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in dead_first]
-
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        outcome = session.call("GET", f"http://two.example:{server.port}/", timeout=2)
-        monkeypatch.undo()
-    assert outcome.ok
-    assert outcome.peer == "127.0.0.1"
 
 
 def test_what_came_before_the_fault_is_kept(session: GuardedSession) -> None:

@@ -1,7 +1,7 @@
 """Cursor pagination: newest first, by id. Stable while rows are added; a page costs the same wherever it is.
 
-A list route takes `paging: Paging`; its store fetches `paging.limit + 1` rows (`ORDER BY id DESC`, and
-`id < paging.before` when that is set); `page_of` cuts the extra row off and makes the cursor.
+A list route takes `paging: Paging`; its store fetches `paging.fetch` rows (`ORDER BY id DESC`, and
+`id < paging.after` when that is set); `page_of` cuts the extra row off and makes the cursor.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
 MAX_LIMIT = 250
 
 T = TypeVar("T")
-R = TypeVar("R", bound="HasId")
-
-
-class HasId(Protocol):
-    """A row."""
-
-    @property
-    def id(self) -> Any:
-        """Its uuid."""
-        ...
+R = TypeVar("R")
 
 
 class Page(BaseModel, Generic[T]):
@@ -51,11 +42,16 @@ class PageRequest:
 
     Args:
         limit: rows at most.
-        before: the id of the last row that was seen; older rows are wanted. None: the newest ones.
+        after: the id of the last row of the page before; None is the first page.
     """
 
     limit: int
-    before: UUID | None
+    after: UUID | None
+
+    @property
+    def fetch(self) -> int:
+        """Rows to ask the database for: one more than the page holds tells whether there is another one."""
+        return self.limit + 1
 
 
 def encode_cursor(last: UUID) -> str:
@@ -80,17 +76,21 @@ def decode_cursor(text: str) -> UUID:
     return value
 
 
-def page_of(rows: Sequence[R], limit: int, show: Callable[[R], T]) -> Page[T]:
-    """Make a page from up to `limit + 1` rows: the one too many tells that there is another page.
+def page_of(rows: Sequence[R], limit: int, key: Callable[[R], UUID]) -> tuple[Sequence[R], str | None]:
+    """Cut a page from up to `limit + 1` rows.
 
     Args:
-        rows: newest first; each has its uuid as `id`.
+        rows: newest first.
         limit: rows that the caller asked for.
-        show: makes what the caller sees of a row.
+        key: a row's id.
+
+    Returns:
+        The rows of the page, and the cursor of the next page if there is one.
     """
+    if len(rows) <= limit:
+        return rows, None
     page = rows[:limit]
-    more = len(rows) > limit
-    return Page(data=[show(row) for row in page], next_cursor=encode_cursor(page[-1].id) if more else None)
+    return page, encode_cursor(key(page[-1]))
 
 
 def _page_request(

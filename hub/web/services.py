@@ -1,19 +1,22 @@
-"""What a request handler may use, made once for each process by `hub.api.app` and kept in `app.state.services`."""
+"""What a request handler may use, made once for each process and kept in `app.state.services`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import Depends, Request
-from sqlalchemy import Engine
 
-from hub.access.authenticator import Authenticator
-from hub.core.settings import Settings
-from hub.net.policy import AddressPolicy
-from hub.queue.contracts import TaskName
-from hub.vault.vault import Vault
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+    from hub.access.authenticator import Authenticator
+    from hub.core.settings import Settings
+    from hub.net.policy import AddressPolicy
+    from hub.queue.contracts import TaskName
+    from hub.vault.vault import Vault
 
 
 class Ring(Protocol):

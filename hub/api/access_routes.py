@@ -1,0 +1,107 @@
+"""Tenants, API keys, and who am I.
+
+A key acts in its own tenant alone, also with the scope `admin`: it may open a new tenant, and is given that
+tenant's first key, but another tenant that exists is to it as if there were none.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from hub.access import store
+from hub.access.issuing import issue_key, open_tenant
+from hub.access.principal import Principal
+from hub.access.scopes import Scope
+from hub.api import schemas
+from hub.core.errors import FieldError, Invalid, NotFound
+from hub.core.ids import Kind, format_id, parse_id
+from hub.web.auth import requires
+from hub.web.paging import Page, Paging, page_of
+from hub.web.services import Hub
+
+router = APIRouter(tags=["Access"])
+
+Caller = Annotated[Principal, requires()]
+Admin = Annotated[Principal, requires("admin")]
+
+
+@router.get("/me", summary="Whose key is this?")
+def read_me(hub: Hub, caller: Caller) -> schemas.Me:
+    """Any valid key may ask."""
+    with hub.engine.connect() as conn:
+        row = store.get_tenant(conn, caller.tenant_id)
+    return schemas.Me(
+        tenant=_tenant(row),
+        key_id=format_id(Kind.API_KEY, caller.key_id),
+        scopes=sorted(scope.value for scope in caller.scopes),
+    )
+
+
+@router.post("/tenants", status_code=201, summary="Open a tenant")
+def create_tenant(body: schemas.TenantCreate, hub: Hub, _: Admin) -> schemas.TenantCreated:
+    """The answer holds the tenant's first key, which cannot be had again."""
+    with hub.engine.begin() as conn:
+        row = open_tenant(conn, body.name)
+        key, token = issue_key(conn, row.id, "first key", [Scope.ADMIN])
+    created = schemas.ApiKeyCreated(**_key(key).model_dump(), key=token.reveal())
+    return schemas.TenantCreated(**_tenant(row).model_dump(), api_key=created)
+
+
+@router.get("/tenants/{tenant_id}", summary="Read a tenant")
+def read_tenant(tenant_id: str, hub: Hub, caller: Admin) -> schemas.Tenant:
+    """Only the key's own."""
+    key = parse_id(Kind.TENANT, tenant_id, field="path.tenant_id")
+    if key != caller.tenant_id:
+        raise NotFound(f"There is no tenant {tenant_id}.")
+    with hub.engine.connect() as conn:
+        return _tenant(store.get_tenant(conn, key))
+
+
+@router.post("/api-keys", status_code=201, summary="Make an API key")
+def create_api_key(body: schemas.ApiKeyCreate, hub: Hub, caller: Admin) -> schemas.ApiKeyCreated:
+    """The key's text is in this answer and cannot be had again, so no Idempotency-Key is kept for it."""
+    if body.expires_at is not None and body.expires_at <= datetime.now(UTC):
+        message = "must be in the future"
+        raise Invalid(f"expires_at {message}.", fields=(FieldError("expires_at", message),))
+    with hub.engine.begin() as conn:
+        row, token = issue_key(
+            conn, caller.tenant_id, body.name, frozenset(body.scopes), expires_at=body.expires_at
+        )
+    return schemas.ApiKeyCreated(**_key(row).model_dump(), key=token.reveal())
+
+
+@router.get("/api-keys", summary="List API keys")
+def list_api_keys(hub: Hub, caller: Admin, paging: Paging) -> Page[schemas.ApiKey]:
+    """Newest first, revoked and expired ones too."""
+    with hub.engine.connect() as conn:
+        rows = store.list_keys(conn, caller.tenant_id)
+    older = [row for row in reversed(rows) if paging.after is None or row.id < paging.after]
+    page, cursor = page_of(older, paging.limit, lambda row: row.id)
+    return Page(data=[_key(row) for row in page], next_cursor=cursor)
+
+
+@router.delete("/api-keys/{key_id}", status_code=204, summary="Revoke an API key")
+def revoke_api_key(key_id: str, hub: Hub, caller: Admin) -> Response:
+    """It stops working within two seconds, for good; the row stays in the list."""
+    with hub.engine.begin() as conn:
+        store.revoke_key(conn, caller.tenant_id, parse_id(Kind.API_KEY, key_id, field="path.key_id"))
+    return Response(status_code=204)
+
+
+def _tenant(row: store.Tenant) -> schemas.Tenant:
+    return schemas.Tenant(id=format_id(Kind.TENANT, row.id), name=row.name, created_at=row.created_at)
+
+
+def _key(row: store.ApiKey) -> schemas.ApiKey:
+    return schemas.ApiKey(
+        id=format_id(Kind.API_KEY, row.id),
+        name=row.name,
+        scopes=row.scopes,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )

@@ -1,0 +1,141 @@
+"""The application: the composition root of the web side. Every feature's routes are mounted under `/v1`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from hub import __version__
+from hub.api import access_routes, openapi, operations
+from hub.api.body_limit import BodyLimit
+from hub.api.edge import Edge
+from hub.api.metrics import LedgerDepth, RequestMetrics
+from hub.api.readiness import Readiness
+from hub.api.strict_json import StrictJson
+from hub.api.upkeep import KeyUse
+from hub.core.errors import HubError
+from hub.db.engine import make_engine
+from hub.web.problems import response_of
+from hub.web.services import Services
+from hub.webhooks import api as webhooks
+from hub.webhooks.publish_route import publish_events
+from hub.webhooks.publishing import Committer
+
+PREFIX = "/v1"
+PUBLISH_PATH = f"{PREFIX}/events"
+
+_FEATURES = (webhooks, access_routes)
+
+
+class Application(FastAPI):
+    """FastAPI with the hub's OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made on first use."""
+        if self.openapi_schema is None:
+            openapi.complete(super().openapi(), publish_path=PUBLISH_PATH)
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def create_app(services: Services) -> FastAPI:
+    """Put the application together. Nothing is opened or started before its lifespan begins.
+
+    Args:
+        services: what handlers share; they stay the caller's to close.
+    """
+    app = Application(
+        title=openapi.TITLE,
+        description=openapi.DESCRIPTION,
+        version=__version__,
+        openapi_tags=openapi.TAGS,
+        # The pages of FastAPI load scripts from elsewhere; the document itself is for tools.
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would be built from the Host header, and loses a POST's body in many clients.
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.services = services
+    # First, so that the hot route is matched before anything else.
+    app.add_route(PUBLISH_PATH, publish_events, methods=["POST"], include_in_schema=False)
+    app.include_router(operations.router)
+    for feature in _FEATURES:
+        app.include_router(feature.router, prefix=PREFIX)
+
+    for error in (HubError, RequestValidationError, DBAPIError, PoolTimeoutError):
+        app.add_exception_handler(error, _answer)
+    app.add_exception_handler(HTTPException, _answer_http)
+
+    templates = {
+        context.endpoint: context.path
+        for context in iter_route_contexts(app.routes)
+        if context.endpoint is not None and context.path is not None
+    }
+    # The last one added is the outermost.
+    app.add_middleware(
+        StrictJson, services=services, prefix=f"{PREFIX}/", exempt=frozenset({("POST", PUBLISH_PATH)})
+    )
+    app.add_middleware(BodyLimit, max_bytes=services.settings.api_max_body_bytes)
+    app.add_middleware(Edge, metrics=RequestMetrics(templates))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    # Probes and scrapes have a connection of their own, which a busy pool cannot take from them.
+    probe = make_engine(
+        services.engine.url.render_as_string(hide_password=False), pool_size=1, application_name="hub probe"
+    )
+    app.state.readiness = readiness = Readiness(probe, services.vault, services.settings)
+    app.state.ledger_depth = LedgerDepth(probe)
+    app.state.committer = committer = Committer(
+        services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
+    )
+    key_use = KeyUse(services.engine, services.authenticator)
+    await committer.start()
+    await key_use.start()
+    try:
+        yield
+    finally:
+        await committer.stop()
+        await key_use.stop()
+        readiness.close()
+        probe.dispose()
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return response_of(error, request.state.request_id)
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """Starlette knows the status; the sentence, and all methods of a path, are told here."""
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    detail = error.detail
+    if error.status_code == 405:
+        allowed = _methods_of(request)
+        headers["Allow"] = ", ".join(allowed)
+        detail = f"{request.url.path} takes {' and '.join(allowed)}, not {request.method}."
+    elif error.status_code == 404:
+        detail = f"There is no route {request.url.path}."
+    return response_of(HTTPException(error.status_code, detail, headers), request.state.request_id)
+
+
+def _methods_of(request: Request) -> list[str]:
+    methods: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        match, _ = context.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= context.methods or set()
+    return sorted(methods)

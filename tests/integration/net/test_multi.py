@@ -176,6 +176,17 @@ def test_a_refused_call_frees_its_place_and_its_handle(sender: MultiSender) -> N
     assert server.connections == 0
 
 
+def test_an_address_is_judged_again_when_libcurl_opens_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names.Names, "addresses", lambda *_: "127.0.0.1")
+    sender = MultiSender(AddressPolicy(ports=[0]), max_in_flight=1)
+    with Server(answers(OK)).running() as server:
+        sender.add(_call(f"http://forged.example:{server.port}/"))
+        [(_, outcome)] = finish(sender)
+    sender.close()
+    assert outcome.error_class is E.REFUSED_BY_POLICY
+    assert server.connections == 0
+
+
 def test_a_wake_from_another_thread_ends_a_poll(sender: MultiSender) -> None:
     timer = threading.Timer(0.2, sender.wake)
     timer.start()

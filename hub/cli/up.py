@@ -1,28 +1,11 @@
-"""`hub up`: servers, migrations, API, workers, beat and Flower on this machine, until Ctrl-C."""
+"""`hub up`: the options. The work is in `hub.cli.foreground`, imported only then, so `--help` is instant."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import click
-
-from hub.core.errors import ConfigError
-from hub.embedded.children import POOLS, hub_children
-from hub.embedded.logstream import LogStream
-from hub.embedded.process import Child, Process
-from hub.embedded.secretfile import ensure_secret
-from hub.embedded.stack import Stack
-from hub.embedded.supervisor import Supervisor
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hub.core.settings import Settings
 
 
 def pool_sizes(text: str) -> dict[str, int]:
@@ -31,6 +14,8 @@ def pool_sizes(text: str) -> dict[str, int]:
     Raises:
         click.BadParameter: not a pool, or not a number.
     """
+    from hub.embedded.children import POOLS  # noqa: PLC0415
+
     sizes = dict.fromkeys(POOLS, 1)
     for part in filter(None, text.split(",")):
         pool, _, count = (piece.strip() for piece in part.partition("="))
@@ -59,67 +44,6 @@ def up(data_dir: Path | None, workers: dict[str, int], flower: bool, demo: bool)
 
     Postgres and Valkey are started too, unless HUB_DATABASE_URL, HUB_REDIS_URL or HUB_BROKER_URL name others.
     """
-    # Until the supervisor takes over, a SIGTERM must clean up just as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _leave)
-    environ = dict(os.environ)
-    if data_dir is not None:
-        environ["HUB_DATA_DIR"] = str(data_dir)
-    stream = LogStream()
-    with Stack(environ, output=stream) as stack:
-        settings = stack.settings
-        login = _flower_login(settings) if flower else None
-        children = hub_children(settings, stack.environ, workers=workers, flower_login=login)
-        if demo:
-            children.append(_demo(settings, stack.environ))
-        processes = [*stack.processes, *(Process(child, stream) for child in children)]
-        code = Supervisor(processes, say=stream.say).run(lambda: stream.say(_welcome(stack, flower=flower)))
-    stream.drain()
-    sys.exit(code)
+    from hub.cli.foreground import run_hub  # noqa: PLC0415
 
-
-def _leave(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _demo(settings: Settings, environ: Mapping[str, str]) -> Child:
-    """The demo's traffic, once, against the hub that was just started."""
-    return Child(
-        name="demo",
-        argv=[sys.executable, "-m", "hub.cli.main", "demo"],
-        env={**environ, "HUB_URL": _api_url(settings), "PYTHONUNBUFFERED": "1"},
-        once=True,
-    )
-
-
-def _api_url(settings: Settings) -> str:
-    return f"http://{settings.api_host}:{settings.api_port}"
-
-
-def _flower_login(settings: Settings) -> str:
-    if settings.flower_password is not None:
-        password = settings.flower_password.get_secret_value()
-        if "," in password:
-            raise ConfigError(
-                "HUB_FLOWER_PASSWORD contains a comma, which Flower cannot read: choose another one."
-            )
-    else:
-        password = ensure_secret(_flower_file(settings), lambda: secrets.token_urlsafe(18))
-    return f"{settings.flower_user}:{password}"
-
-
-def _flower_file(settings: Settings) -> Path:
-    return settings.data_dir / "flower.password"
-
-
-def _welcome(stack: Stack, *, flower: bool) -> str:
-    settings = stack.settings
-    api = _api_url(settings)
-    lines = ["The hub is up.", f"  API      {api}", f"  Docs     {api}/docs"]
-    if flower:
-        source = "HUB_FLOWER_PASSWORD" if settings.flower_password else f"in {_flower_file(settings)}"
-        lines.append(f"  Flower   http://{settings.flower_host}:{settings.flower_port}")
-        lines.append(f"           user {settings.flower_user}, password {source}")
-    if stack.key_file:
-        lines.append(f"  Key      {stack.key_file}: keep a copy, without it stored secrets cannot be read.")
-    lines += [f"  Data     {stack.data_dir}", "Ctrl-C stops everything."]
-    return "\n".join(lines)
+    sys.exit(run_hub(data_dir=data_dir, workers=workers, flower=flower, demo=demo))

@@ -186,6 +186,9 @@ class EmbeddedPostgres:
         return f"postgresql://hub@/{database}?host={quote(str(self._socket_dir), safe='/')}&port={_PORT}"
 
     def _answers(self) -> bool:
+        # Asked before the server says so, it would log each refusal as a fatal error.
+        if not _says_ready(self._data_dir / "postgres" / "data" / "postmaster.pid"):
+            return False
         try:
             psycopg.connect(self._url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -200,6 +203,14 @@ class EmbeddedPostgres:
             ).fetchone()
             if found is None:
                 connection.execute(f"CREATE DATABASE {_DATABASE}")
+
+
+def _says_ready(pid_file: Path) -> bool:
+    """Whether the last line that the server wrote into its pid file is `ready`."""
+    try:
+        return pid_file.read_text().rstrip().endswith("ready")
+    except FileNotFoundError:
+        return False
 
 
 def _major(data: Path) -> int | None:

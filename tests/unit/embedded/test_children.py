@@ -21,7 +21,9 @@ def settings(tmp_path: Path) -> Settings:
 
 def children(settings: Settings, flower_login: str | None = LOGIN, **workers: int) -> dict[str, Child]:
     sizes = dict.fromkeys(POOLS, 1) | workers
-    made = hub_children(settings, {"HUB_X": "1"}, workers=sizes, flower_login=flower_login, python="/py")
+    made = hub_children(
+        settings, {"HUB_URL": "given"}, workers=sizes, flower_login=flower_login, python="/py"
+    )
     return {child.name: child for child in made}
 
 
@@ -31,8 +33,13 @@ def test_the_api_starts_first_and_flower_last(settings: Settings) -> None:
 
 def test_every_child_gets_the_given_variables_and_prints_at_once(settings: Settings) -> None:
     for child in children(settings).values():
-        assert child.env["HUB_X"] == "1"
+        assert child.env["HUB_URL"] == "given"
         assert child.env["PYTHONUNBUFFERED"] == "1"
+
+
+def test_the_settings_accept_the_variables_of_every_child(settings: Settings) -> None:
+    for child in children(settings).values():
+        load_settings(dict(child.env))
 
 
 def test_each_pool_has_its_queues_size_and_heartbeat(settings: Settings) -> None:

@@ -22,7 +22,9 @@ POOLS = {
     "deliver": "hub.deliver",
     "system": "hub.system,hub.intake,hub.bulk",
 }
-_CELERY = ("-m", "celery", "-A", "workers.app")
+_CELERY = ("-m", "celery", "--quiet", "-A", "workers.app")
+#: Celery's six lines about root; a container runs as root, and its tasks carry JSON alone.
+_NO_ROOT_WARNING = "ignore:You're running the worker with superuser"
 _HEARTBEAT_SECONDS = 15.0
 
 
@@ -93,8 +95,13 @@ def _worker(
             python, *_CELERY, "worker", "-Q", queues, "-c", str(count), "-n", f"{pool}@%h",
             "--without-gossip", "--without-mingle", "-l", "WARNING",
         ],
-        # REMAP_SIGTERM: SIGTERM then means Celery's soft shutdown, which hands leased rows back.
-        env={**env, "HUB_HEARTBEAT_FILE": str(heartbeat), "REMAP_SIGTERM": "SIGQUIT"},
+        env={
+            **env,
+            "HUB_HEARTBEAT_FILE": str(heartbeat),
+            # SIGTERM then means Celery's soft shutdown, which hands leased rows back.
+            "REMAP_SIGTERM": "SIGQUIT",
+            "PYTHONWARNINGS": _NO_ROOT_WARNING,
+        },
         ready=lambda: heartbeat_is_fresh(heartbeat, time.time()),
         # The heartbeat of a predecessor says nothing about this one.
         prepare=lambda: heartbeat.unlink(missing_ok=True),

@@ -1,0 +1,1 @@
+"""Integrations: the registry of outside APIs and the engine that executes their operations."""

@@ -1,0 +1,28 @@
+"""A bearer token (RFC 6750, 2.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hub.core.secret import Secret
+
+
+class Bearer:
+    """Adds `Authorization: Bearer …`.
+
+    Args:
+        parameters: nothing but the mode.
+        secrets: `token`.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> None:
+        del parameters
+        self._token = secrets["token"]
+
+    def __call__(self, request: Any) -> Any:
+        """Sign a prepared request."""
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return request

@@ -1,0 +1,61 @@
+"""What came back, fit to be stored and shown: session headers and echoes of our own secrets are masked.
+
+Providers echo credentials more often than one thinks (debug routes, error texts, redirect targets), so every answer
+is searched for the texts that the call carried.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hub.net.outcome import Outcome
+
+_MASK = "***"
+#: Answer headers that are credentials themselves.
+_SESSION_HEADERS = frozenset({"set-cookie", "set-cookie2", "authorization", "authentication-info"})
+# Shorter texts occur by chance, and masking them would spoil the answer.
+_SHORTEST = 6
+
+
+class Redactor:
+    """Masks the secrets of one integration.
+
+    Args:
+        secrets: the texts as they travel.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        texts = {
+            form
+            for secret in secrets
+            if len(secret) >= _SHORTEST
+            for form in (secret, quote(secret, safe=""), *_in_json(secret))
+        }
+        # The longest first: one secret may be a part of another.
+        self._texts = sorted(texts, key=lambda text: (-len(text), text))
+        self._bytes = [text.encode() for text in self._texts]
+
+    def clean(self, outcome: Outcome) -> None:
+        """Mask an outcome in place."""
+        for name, value in outcome.headers.items():
+            outcome.headers[name] = _MASK if name in _SESSION_HEADERS else self._text(value)
+        outcome.message = self._text(outcome.message)
+        for secret in self._bytes:
+            if secret in outcome.body:
+                outcome.body = outcome.body.replace(secret, _MASK.encode())
+
+    def _text(self, text: str) -> str:
+        for secret in self._texts:
+            if secret in text:
+                text = text.replace(secret, _MASK)
+        return text
+
+
+def _in_json(text: str) -> tuple[str, str]:
+    """Inside a JSON string: slashes may be escaped or not (RFC 8259, 7)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return escaped, escaped.replace("/", "\\/")

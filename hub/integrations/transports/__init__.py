@@ -1,0 +1,1 @@
+"""How a request reaches the outside: one module for each protocol, each giving a `hub.net.Outcome`."""

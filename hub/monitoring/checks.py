@@ -1,0 +1,251 @@
+"""Scheduled health checks: started in batches, made by a pump, recorded in batches.
+
+A check is a call like any other: the same integration, credentials, address policy and counters. It is made once;
+what it found is its result, so a failed check is a check that is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hub.core.ids import Kind, format_id, new_uuid
+from hub.db.ledger import Attempt, Completion
+from hub.db.states import State
+from hub.integrations import pipeline
+from hub.integrations.metrics import Sample, fold
+from hub.integrations.pipeline import Stopped
+from hub.integrations.request import FREE_OPERATION
+from hub.integrations.store import add_metrics
+from hub.integrations.threads import ThreadRunner
+from hub.monitoring import store
+from hub.monitoring.health import Health, Rules, Status, Verdict, judge, next_health, reason_of
+from hub.net.outcome import ErrorClass
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Engine
+
+    from hub.core.clock import Clock
+    from hub.integrations.directory import Directory, Target
+    from hub.net.outcome import Outcome
+    from hub.net.session import GuardedSession
+
+#: Checks that one tick starts at most; the next tick goes on.
+_BATCH = 5000
+#: Part of a lease that a call may take; the rest is for recording it.
+_CALL_SHARE = 0.8
+
+
+def start_due(conn: Connection) -> list[str]:
+    """Start every check that is due, up to 5,000. Commit, then ring once for all of them.
+
+    Args:
+        conn: a connection inside a transaction.
+
+    Returns:
+        The public ids of the runs.
+    """
+    due = store.count_due(conn, limit=_BATCH)
+    started = store.start_due(conn, [new_uuid() for _ in range(due)]) if due else []
+    return [format_id(Kind.CHECK_RUN, one) for one in started]
+
+
+@dataclass(slots=True)
+class Job:
+    """One check, claimed. `started_at` is set when its call begins."""
+
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    fence: int
+    attempt: int
+    integration_id: uuid.UUID
+    target: Target | None
+    started_at: datetime | None = None
+
+
+#: A job and what came of it; None: it was given up at shutdown.
+Result = tuple[Job, "Outcome | Stopped | None"]
+
+
+def make_runner(
+    session: GuardedSession, clock: Clock, *, capacity: int, lease: float
+) -> ThreadRunner[Job, Result]:
+    """The runner that makes the calls of checks.
+
+    Args:
+        session: the way out.
+        clock: wall time for attempts.
+        capacity: calls at once.
+        lease: seconds that claims last; no call is allowed to take as long.
+    """
+
+    def work(job: Job) -> Result:
+        target = job.target
+        if target is None or target.health_check is None or target.hold is not None:
+            return job, Stopped(State.SKIPPED, "not_checked", "There is nothing to check any more.")
+        check = target.health_check
+        given = {"method": check["method"], "path": check["path"]}
+        request = pipeline.prepare(target, FREE_OPERATION, given, repeated=False)
+        if isinstance(request, Stopped):
+            return job, request
+        job.started_at = clock.now()
+        return job, pipeline.call(
+            session, target, request, min(check["timeout_seconds"], lease * _CALL_SHARE)
+        )
+
+    def interrupted(job: Job) -> Result:
+        return job, None
+
+    return ThreadRunner(work, interrupted, capacity=capacity)
+
+
+class CheckSource:
+    """Implements `hub.queue.pump.Source` on the ledger of check runs.
+
+    Args:
+        engine: the database.
+        directory: the integrations.
+        clock: wall time.
+        owner: this worker's name, written into leases and attempts.
+        lease: seconds that a claim lasts.
+    """
+
+    def __init__(
+        self, engine: Engine, directory: Directory, *, clock: Clock, owner: str, lease: float
+    ) -> None:
+        self._engine = engine
+        self._directory = directory
+        self._clock = clock
+        self._owner = owner
+        self._lease = lease
+
+    def claim(self, limit: int) -> tuple[list[Job], bool]:
+        """Lease up to `limit` checks, each with its integration as it is now."""
+        with self._engine.begin() as conn:
+            rows = store.CHECK_RUNS.claim(conn, owner=self._owner, limit=limit, lease=self._lease)
+            if not rows:
+                return [], False
+            targets = self._directory.targets(conn, [(row.tenant_id, row.integration_id) for row in rows])
+        jobs = [
+            Job(
+                row.id, row.tenant_id, row.fence, row.attempt, row.integration_id, targets[row.integration_id]
+            )
+            for row in rows
+        ]
+        return jobs, len(rows) == limit
+
+    def record(self, results: Sequence[Result]) -> Callable[[], None]:
+        """Judge finished checks; the action writes runs, health, changes and counters, and may be repeated."""
+        now = self._clock.now()
+        judged: list[tuple[Job, Verdict, Rules]] = []
+        completions: list[Completion] = []
+        ends: list[dict[str, Any]] = []
+        samples: dict[uuid.UUID, Sample] = {}
+        for job, came in results:
+            at = job.started_at or now
+            if came is None:
+                completions.append(_given_up(job))
+                continue
+            if isinstance(came, Stopped):
+                completions.append(_completion(job, State.SKIPPED, came.reason, None))
+                continue
+            check = {} if job.target is None or job.target.health_check is None else job.target.health_check
+            verdict = judge(came, at, check.get("expected_statuses", ()))
+            attempt = _attempt(job, came, verdict)
+            if came.error_class is ErrorClass.INTERNAL:
+                # A fault of ours says nothing about the integration.
+                completions.append(_completion(job, State.SKIPPED, "internal", attempt))
+                continue
+            completions.append(_completion(job, State.DONE, None, attempt))
+            ends.append(_end(job, came, verdict))
+            samples[job.id] = Sample(
+                job.tenant_id, job.integration_id, at, verdict.ok, verdict.latency_ms, len(came.body)
+            )
+            judged.append((job, verdict, Rules(check["degraded_after_ms"], check["unhealthy_after"])))
+        prepared = store.CHECK_RUNS.prepare(completions, worker=self._owner)
+        judged.sort(key=lambda item: item[1].at)
+
+        def write() -> None:
+            with self._engine.begin() as conn:
+                written = store.CHECK_RUNS.complete(conn, prepared)
+                if ours := [end for end in ends if end["id"] in written]:
+                    store.write_results(conn, ours)
+                    _update_health(conn, [item for item in judged if item[0].id in written])
+                    add_metrics(conn, fold((s for i, s in samples.items() if i in written), "check"))
+
+        return write
+
+    def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
+        """Return checks that were never started: no attempt is counted."""
+        back = [_completion(job, State.DUE, None, None) for job in jobs]
+        prepared = store.CHECK_RUNS.prepare(back, worker=self._owner)
+
+        def write() -> None:
+            with self._engine.begin() as conn:
+                store.CHECK_RUNS.complete(conn, prepared)
+
+        return write
+
+
+def _update_health(conn: Connection, judged: Sequence[tuple[Job, Verdict, Rules]]) -> None:
+    """Three statements, however many checks: read and lock, write, record what changed."""
+    before = store.lock_health(conn, {job.integration_id for job, _, _ in judged})
+    after: dict[tuple[uuid.UUID, uuid.UUID], Health] = {}
+    changes = []
+    for job, verdict, rules in judged:
+        key = (job.tenant_id, job.integration_id)
+        old = after.get(key, before.get(job.integration_id))
+        new = after[key] = next_health(old, verdict, rules)
+        was = Status.UNKNOWN if old is None else old.status
+        if was is not new.status:
+            changes.append((*key, was, new.status, verdict.at, reason_of(new, rules)))
+    store.write_health(conn, after)
+    if changes:
+        store.insert_changes(conn, changes)
+
+
+def _given_up(job: Job) -> Completion:
+    """The worker shut down first: checks change nothing, so it is made again."""
+    if job.started_at is None:
+        return _completion(job, State.DUE, None, None)
+    message = "The worker shut down before the answer came."
+    attempt = Attempt(job.started_at, "interrupted", job.attempt, error_class="internal", message=message)
+    return _completion(job, State.DUE, None, attempt)
+
+
+def _completion(job: Job, state: State, reason: str | None, attempt: Attempt | None) -> Completion:
+    return Completion(job.id, job.tenant_id, job.fence, state, reason=reason, attempt=attempt)
+
+
+def _attempt(job: Job, outcome: Outcome, verdict: Verdict) -> Attempt:
+    timings = outcome.timings
+    return Attempt(
+        started_at=verdict.at,
+        outcome="succeeded" if verdict.ok else "failed",
+        number=job.attempt,
+        error_class=None if outcome.error_class is None else outcome.error_class.value,
+        message=verdict.error or None,
+        status=outcome.status,
+        peer=outcome.peer,
+        dns_ms=timings.dns_ms,
+        connect_ms=timings.connect_ms,
+        tls_ms=timings.tls_ms,
+        first_byte_ms=timings.first_byte_ms,
+        total_ms=timings.total_ms,
+    )
+
+
+def _end(job: Job, outcome: Outcome, verdict: Verdict) -> dict[str, Any]:
+    failed = not verdict.ok and outcome.error_class is not None
+    return {
+        "id": job.id,
+        "ok": verdict.ok,
+        "status": outcome.status,
+        "latency_ms": verdict.latency_ms,
+        "error_class": outcome.error_class.value if failed and outcome.error_class else None,
+        "message": verdict.error or None,
+    }

@@ -1,0 +1,63 @@
+"""The health-check pump."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from hub.core.clock import SystemClock
+from hub.core.settings import get_settings
+from hub.db.engine import get_engine
+from hub.integrations.directory import Directory
+from hub.monitoring.checks import CheckSource, Job, Result, make_runner
+from hub.net.session import GuardedSession
+from hub.queue.contracts import Doorbell, TaskName
+from hub.queue.pump import Pump
+from workers import context, shutdown
+from workers.task import hub_task
+
+if TYPE_CHECKING:
+    from hub.integrations.threads import ThreadRunner
+
+
+@lru_cache(maxsize=1)
+def _runner() -> ThreadRunner[Job, Result]:
+    """Lives as long as the process, so connections are reused between pumps."""
+    settings = get_settings()
+    return make_runner(
+        GuardedSession(context.get_policy()),
+        SystemClock(),
+        capacity=settings.execute_in_flight,
+        lease=settings.lease_seconds,
+    )
+
+
+@lru_cache(maxsize=1)
+def _source() -> CheckSource:
+    """Keeps the directory of integrations between pumps."""
+    return CheckSource(
+        get_engine(),
+        Directory(context.get_vault()),
+        clock=SystemClock(),
+        owner=context.owner(),
+        lease=get_settings().lease_seconds,
+    )
+
+
+@hub_task(TaskName.CHECKS_RUN, Doorbell)
+def run_checks(_payload: Doorbell) -> dict[str, Any]:
+    """Make due health checks until there are none."""
+    settings = get_settings()
+    pump = Pump(
+        TaskName.CHECKS_RUN,
+        _source(),
+        _runner(),
+        context.get_bell(),
+        capacity=settings.execute_in_flight,
+        slice_seconds=settings.pump_slice_seconds,
+        linger=settings.pump_linger_ms / 1000,
+        grace=settings.worker_grace_seconds,
+        stopping=shutdown.requested,
+    )
+    return asdict(pump.run())

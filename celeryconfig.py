@@ -73,8 +73,8 @@ worker_eta_task_limit = 1000
 # Recycling bounds whatever leaks in a process that lives for months. Memory in KiB.
 worker_max_tasks_per_child = 1000
 worker_max_memory_per_child = 400_000
-# On SIGTERM the pump stops claiming, waits this long for calls in flight and hands its rows back.
-worker_soft_shutdown_timeout = _settings.worker_grace_seconds
+# On SIGTERM the pump stops claiming, gives calls in flight their grace and hands its rows back; then it may record.
+worker_soft_shutdown_timeout = _settings.worker_grace_seconds + 2
 worker_enable_soft_shutdown_on_idle = False
 # Claims make the second copy of a task harmless; killing it would cut calls in flight.
 worker_cancel_long_running_tasks_on_connection_loss = False

@@ -1,0 +1,1 @@
+"""The worker side: Celery tasks, beat, probes. Imports `hub`, which never imports it back."""

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hub.access.authenticator import Authenticator
 from hub.api.app import create_app
 from hub.api.listener import Listener
-from hub.api.protocol import MAX_HEAD_BYTES, BoundedHeadProtocol
+from hub.api.protocol import HubProtocol
 from hub.core.errors import ConfigError
 from hub.core.logging import configure_logging
 from hub.core.settings import get_settings
@@ -55,7 +55,7 @@ def main() -> int:
         settings = get_settings()
         configure_logging(settings.log_level)
         with ExitStack() as stack:
-            serve(_assemble(settings, stack), settings)
+            make_server(_assemble(settings, stack), settings).run()
     except ConfigError as error:
         sys.stderr.write(f"hub.api: {error.detail}\n")
         return os.EX_CONFIG
@@ -71,14 +71,14 @@ def main() -> int:
     return os.EX_OK
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve until a signal comes; uvicorn catches SIGTERM and SIGINT, and raises them again at its end."""
-    server = uvicorn.Server(
+def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """The server; `run()` serves until SIGTERM or SIGINT, and raises that signal again at its end."""
+    return uvicorn.Server(
         uvicorn.Config(
             app,
             host=settings.api_host,
             port=settings.api_port,
-            http=BoundedHeadProtocol,
+            http=HubProtocol,
             ws="none",
             log_config=None,
             access_log=False,
@@ -87,10 +87,8 @@ def serve(app: FastAPI, settings: Settings) -> None:
             lifespan="on",
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         )
     )
-    server.run()
 
 
 def _assemble(settings: Settings, stack: ExitStack) -> FastAPI:

@@ -47,7 +47,7 @@ class Readiness:
     """Looks at what the API needs.
 
     Args:
-        engine: a connection kept apart from the requests': a full pool is load, not a reason to get no traffic.
+        engine: not the requests' pool: that one being full is load, not a reason to get no traffic.
         vault: whose canary must open.
         settings: for the Redis URL.
         clock: monotonic seconds.
@@ -56,6 +56,7 @@ class Readiness:
     def __init__(
         self, engine: Engine, vault: Vault, settings: Settings, clock: Callable[[], float] = monotonic
     ) -> None:
+        url = settings.redis_url
         self._engine = engine
         self._vault = vault
         url = settings.redis_url

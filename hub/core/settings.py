@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -73,7 +73,8 @@ class Settings(BaseSettings):
     pump_linger_ms: float = Field(default=200.0, ge=0, le=10_000, description="How long an idle pump waits for more.")
     deliver_in_flight: int = Field(default=1000, ge=1, le=20_000, description="Webhook calls in flight per process.")
     execute_in_flight: int = Field(default=64, ge=1, le=2_000, description="Integration calls in flight per process.")
-    worker_grace_seconds: float = Field(default=5.0, ge=0, le=600, description="Time for calls in flight at shutdown.")
+    heartbeat_file: Path | None = Field(default=None, description="Touched by a worker while it polls the broker.")
+    worker_grace_seconds: float = Field(default=4.0, ge=0, le=600, description="Time for calls in flight at shutdown.")
     leader_lease_seconds: float = Field(default=30.0, ge=1, le=300)
 
     webhook_timeout_seconds: float = Field(default=15.0, ge=0.1, le=60)
@@ -114,8 +115,12 @@ class Settings(BaseSettings):
         chosen = self.broker_url or self.redis_url
         if chosen is None:
             return None
-        url = chosen.get_secret_value()
-        return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url
+        url = urlsplit(chosen.get_secret_value())
+        if url.scheme != "unix":
+            return url.geturl()
+        # kombu's name for the number of the database; it ignores redis-py's `db` without a word.
+        query = urlencode([("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(url.query)])
+        return url._replace(scheme="redis+socket", query=query).geturl()
 
 
 def _check_url(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:
@@ -130,7 +135,7 @@ def _with_files(environ: dict[str, str]) -> dict[str, str]:
     """Replace `HUB_X_FILE=/path` by `HUB_X=<content>`."""
     found = {}
     for name, path in environ.items():
-        if not (name.startswith(_PREFIX) and name.endswith("_FILE")):
+        if not (name.startswith(_PREFIX) and name.endswith("_FILE")) or name == "HUB_HEARTBEAT_FILE":
             continue
         target = name.removesuffix("_FILE")
         if environ.get(target):

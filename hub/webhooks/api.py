@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Query, Response
@@ -15,11 +16,12 @@ from hub.db.states import State
 from hub.queue.contracts import TaskName
 from hub.vault.store import Description
 from hub.web.auth import requires
-from hub.web.paging import Page, Paging, page_of
+from hub.web.paging import Page, PageRequest, Paging, page_of
 from hub.web.services import Hub
 from hub.webhooks import endpoints, schemas, store
 
 router = APIRouter()
+T = TypeVar("T")
 
 Reader = Annotated[Principal, requires("endpoints:read")]
 Writer = Annotated[Principal, requires("endpoints:write")]
@@ -44,9 +46,9 @@ def create_endpoint(body: schemas.EndpointCreate, hub: Hub, caller: Writer) -> s
 def list_endpoints(hub: Hub, caller: Reader, paging: Paging) -> Page[schemas.Endpoint]:
     """Newest first."""
     with hub.engine.connect() as conn:
-        rows = store.list_endpoints(conn, caller.tenant_id, before=paging.before, limit=paging.limit)
+        rows = store.list_endpoints(conn, caller.tenant_id, before=paging.after, limit=paging.limit)
         shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id for row in rows])
-    return page_of(rows, paging.limit, lambda row: _endpoint(row, shown))
+    return _page(rows, paging, lambda row: _endpoint(row, shown))
 
 
 @router.get("/endpoints/{endpoint_id}", tags=["Endpoints"], summary="Read an endpoint")
@@ -93,8 +95,8 @@ def list_events(
 ) -> Page[schemas.Event]:
     """Newest first."""
     with hub.engine.connect() as conn:
-        rows = store.list_messages(conn, caller.tenant_id, event_type=type, before=paging.before, limit=paging.limit)
-    return page_of(rows, paging.limit, lambda row: schemas.Event(**_event(row)))
+        rows = store.list_messages(conn, caller.tenant_id, event_type=type, before=paging.after, limit=paging.limit)
+    return _page(rows, paging, lambda row: schemas.Event(**_event(row)))
 
 
 @router.get("/events/{event_id}", tags=["Events"], summary="Read an event")
@@ -113,9 +115,9 @@ def list_event_deliveries(event_id: str, hub: Hub, caller: EventReader, paging: 
         store.find_message(conn, caller.tenant_id, key)
         rows = store.list_deliveries(
             conn, caller.tenant_id, message_id=key, endpoint_id=None, state=None,
-            before=paging.before, limit=paging.limit,
+            before=paging.after, limit=paging.limit,
         )  # fmt: skip
-    return page_of(rows, paging.limit, lambda row: schemas.Delivery(**_delivery(row)))
+    return _page(rows, paging, lambda row: schemas.Delivery(**_delivery(row)))
 
 
 # -- deliveries -----------------------------------------------------------------------------------------------------
@@ -134,9 +136,9 @@ def list_deliveries(
     with hub.engine.connect() as conn:
         rows = store.list_deliveries(
             conn, caller.tenant_id, message_id=None, endpoint_id=key, state=None if state is None else state.value,
-            before=paging.before, limit=paging.limit,
+            before=paging.after, limit=paging.limit,
         )  # fmt: skip
-    return page_of(rows, paging.limit, lambda row: schemas.Delivery(**_delivery(row)))
+    return _page(rows, paging, lambda row: schemas.Delivery(**_delivery(row)))
 
 
 @router.get("/deliveries/{delivery_id}", tags=["Deliveries"], summary="Read a delivery and its attempts")
@@ -158,6 +160,11 @@ def resend_delivery(delivery_id: str, hub: Hub, caller: EventWriter) -> schemas.
 
 
 # -- rows to JSON ---------------------------------------------------------------------------------------------------
+
+
+def _page(rows: Sequence[Row[Any]], paging: PageRequest, view: Callable[[Row[Any]], T]) -> Page[T]:
+    kept, cursor = page_of(rows, paging.limit, lambda row: row.id)
+    return Page(data=[view(row) for row in kept], next_cursor=cursor)
 
 
 def _endpoint(row: Row[Any], shown: dict[Any, Description]) -> schemas.Endpoint:

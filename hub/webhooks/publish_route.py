@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.access.idempotency import check_key, hash_body
+from hub.access.scopes import Scope
 from hub.core.errors import Conflict
 from hub.web.auth import authenticate
 from hub.web.bodies import check_strict
@@ -24,8 +25,8 @@ async def publish_events(request: Request) -> Response:
     """
     hub: Services = request.app.state.services
     committer: Committer = request.app.state.committer
-    caller = await authenticate(request, hub)
-    caller.require("events:write")
+    caller = await authenticate(request.headers, hub)
+    caller.require(Scope.EVENTS_WRITE)
     raw = await request.body()
     check_strict(raw, max_bytes=hub.settings.api_max_body_bytes, max_depth=hub.settings.api_max_json_depth)
     events, is_list = read_events(raw)

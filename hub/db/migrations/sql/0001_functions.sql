@@ -1,0 +1,126 @@
+-- The SQL door: publish and execute from inside another service's own transaction. What that transaction commits is
+-- accepted; what it rolls back never was. NOTIFY rings when it commits.
+--
+-- SECURITY DEFINER with a pinned search_path: a service's role needs EXECUTE on a function and no right on any table.
+
+CREATE FUNCTION hub.uuid7() RETURNS uuid
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog
+AS $$
+    -- A random UUIDv4 whose first 48 bits become the Unix time in milliseconds and whose version nibble 4 becomes 7.
+    SELECT encode(
+        set_bit(set_bit(
+            overlay(uuid_send(gen_random_uuid())
+                PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
+                FROM 1 FOR 6),
+            52, 1), 53, 1),
+        'hex')::uuid
+$$;
+
+CREATE FUNCTION hub.public_id(prefix text, id uuid) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog
+AS $$ SELECT prefix || '_' || replace(id::text, '-', '') $$;
+
+-- The uuid inside a public id such as ten_0199…; NULL when it is of another kind or malformed.
+CREATE FUNCTION hub.parse_id(prefix text, id text) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog
+AS $$ SELECT CASE WHEN id ~ ('^' || prefix || '_[0-9a-f]{32}$') THEN right(id, 32)::uuid END $$;
+
+CREATE FUNCTION hub.require_tenant(tenant text) RETURNS uuid
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog
+AS $$
+DECLARE
+    found uuid := (SELECT t.id FROM hub.tenant t WHERE t.id = hub.parse_id('ten', tenant));
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'hub: there is no tenant %', coalesce(tenant, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Pass its id, ten_…; `hub tenants list` shows it.';
+    END IF;
+    RETURN found;
+END
+$$;
+
+-- JSON that every door accepts: no duplicate keys (checked from Postgres 16 on), nothing that jsonb cannot hold.
+CREATE FUNCTION hub.check_json(what text, value json, max_bytes integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog
+AS $$
+DECLARE
+    is_unique boolean := true;
+BEGIN
+    IF value IS NULL THEN
+        RAISE EXCEPTION 'hub: % must not be NULL', what USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF octet_length(value::text) > max_bytes THEN
+        RAISE EXCEPTION 'hub: % is % bytes; at most % are allowed', what, octet_length(value::text), max_bytes
+            USING ERRCODE = 'string_data_right_truncation';
+    END IF;
+    PERFORM value::jsonb;
+    IF current_setting('server_version_num')::int >= 160000 THEN
+        EXECUTE 'SELECT $1 IS JSON WITH UNIQUE KEYS' INTO is_unique USING value::text;
+        IF NOT is_unique THEN
+            RAISE EXCEPTION 'hub: % holds a duplicate key', what USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+    END IF;
+END
+$$;
+
+-- Take an idempotency key. NULL: it is new. Otherwise the id of what the first use made.
+CREATE FUNCTION hub.claim_key(tenant uuid, key_scope text, new_key text, hash bytea, resource uuid) RETURNS uuid
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog
+AS $$
+DECLARE
+    used hub.idempotency_key%ROWTYPE;
+BEGIN
+    INSERT INTO hub.idempotency_key AS k (tenant_id, scope, key, body_hash, resource_id)
+    VALUES (tenant, key_scope, new_key, hash, resource)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO used FROM hub.idempotency_key k
+     WHERE k.tenant_id = tenant AND k.scope = key_scope AND k.key = new_key;
+    IF used.body_hash IS DISTINCT FROM hash THEN
+        RAISE EXCEPTION 'hub: % was used before with other content', new_key
+            USING ERRCODE = 'unique_violation', HINT = 'Use a new one for a new request.';
+    END IF;
+    RETURN used.resource_id;
+END
+$$;
+
+CREATE FUNCTION hub.publish_event(tenant text, type text, data json, id text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog
+AS $$
+DECLARE
+    tenant_id uuid := hub.require_tenant(tenant);
+    row_id uuid := hub.uuid7();
+    known uuid;
+BEGIN
+    IF type IS NULL OR length(type) > 128 OR type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' THEN
+        RAISE EXCEPTION 'hub: type must be dotted words of letters, digits, _ and -, such as invoice.paid'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF id IS NOT NULL AND id !~ '^[A-Za-z0-9_:-]{1,128}$' THEN
+        RAISE EXCEPTION 'hub: id must be 1 to 128 letters, digits, _, : or -'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM hub.check_json('data', data, 1048576);
+    IF id IS NOT NULL THEN
+        known := hub.claim_key(
+            tenant_id, 'event', id,
+            sha256(convert_to(type, 'UTF8') || '\x00'::bytea || convert_to(data::text, 'UTF8')), row_id);
+        IF known IS NOT NULL THEN
+            RETURN hub.public_id('msg', known);
+        END IF;
+    END IF;
+    INSERT INTO hub.message (id, tenant_id, type, event_id, data, source)
+    VALUES (row_id, tenant_id, type, id, data::text, 'sql');
+    PERFORM pg_notify('hub_bell', 'hub.deliveries.send');
+    RETURN hub.public_id('msg', row_id);
+END
+$$;

@@ -1,0 +1,350 @@
+-- Every table of the first release. Tables cut by day (PARTITION BY RANGE) get their partitions from
+-- hub.db.partitions.
+
+CREATE TABLE hub.attempt (
+    id UUID NOT NULL,
+    work_id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    kind TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    worker TEXT,
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    outcome TEXT NOT NULL CONSTRAINT attempt_outcome_check CHECK (outcome IN ('succeeded', 'failed', 'interrupted')),
+    late BOOLEAN DEFAULT 'false' NOT NULL,
+    error_class TEXT,
+    message TEXT,
+    status INTEGER,
+    peer TEXT,
+    dns_ms REAL,
+    connect_ms REAL,
+    tls_ms REAL,
+    first_byte_ms REAL,
+    total_ms REAL,
+    response_headers JSON,
+    response_body BYTEA,
+    truncated BOOLEAN DEFAULT 'false' NOT NULL,
+    CONSTRAINT attempt_pkey PRIMARY KEY (work_id, id)
+)
+ PARTITION BY RANGE (id);
+
+CREATE TABLE hub.check_run (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    integration_id UUID NOT NULL,
+    scheduled_for TIMESTAMP WITH TIME ZONE NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    state TEXT DEFAULT 'due' NOT NULL CONSTRAINT check_run_state_check CHECK (state IN ('due', 'leased', 'held', 'done', 'failed', 'cancelled', 'expired', 'skipped')),
+    due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    lease_owner TEXT,
+    lease_until TIMESTAMP WITH TIME ZONE,
+    fence INTEGER DEFAULT '0' NOT NULL,
+    attempt INTEGER DEFAULT '0' NOT NULL,
+    step INTEGER DEFAULT '0' NOT NULL,
+    lapses SMALLINT DEFAULT '0' NOT NULL,
+    reason TEXT,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    ok BOOLEAN,
+    status INTEGER,
+    latency_ms REAL,
+    error_class TEXT,
+    message TEXT,
+    CONSTRAINT check_run_pkey PRIMARY KEY (id)
+)
+ PARTITION BY RANGE (id);
+CREATE INDEX check_run_due_idx ON hub.check_run (due_at) WHERE state = 'due';
+CREATE INDEX check_run_integration_id_id_idx ON hub.check_run (integration_id, id);
+CREATE INDEX check_run_lease_idx ON hub.check_run (lease_until) WHERE state = 'leased';
+CREATE INDEX check_run_live_idx ON hub.check_run (integration_id) WHERE state IN ('due', 'leased');
+
+CREATE TABLE hub.delivery (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    message_id UUID NOT NULL,
+    endpoint_id UUID NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    state TEXT DEFAULT 'due' NOT NULL CONSTRAINT delivery_state_check CHECK (state IN ('due', 'leased', 'held', 'done', 'failed', 'cancelled', 'expired', 'skipped')),
+    due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    lease_owner TEXT,
+    lease_until TIMESTAMP WITH TIME ZONE,
+    fence INTEGER DEFAULT '0' NOT NULL,
+    attempt INTEGER DEFAULT '0' NOT NULL,
+    step INTEGER DEFAULT '0' NOT NULL,
+    lapses SMALLINT DEFAULT '0' NOT NULL,
+    reason TEXT,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT delivery_pkey PRIMARY KEY (id)
+)
+ PARTITION BY RANGE (id);
+CREATE INDEX delivery_due_idx ON hub.delivery (due_at) WHERE state = 'due';
+CREATE INDEX delivery_endpoint_id_id_idx ON hub.delivery (endpoint_id, id);
+CREATE INDEX delivery_held_idx ON hub.delivery (endpoint_id) WHERE state = 'held';
+CREATE INDEX delivery_lease_idx ON hub.delivery (lease_until) WHERE state = 'leased';
+CREATE INDEX delivery_message_id_idx ON hub.delivery (message_id);
+CREATE INDEX delivery_tenant_id_id_idx ON hub.delivery (tenant_id, id);
+
+CREATE TABLE hub.endpoint (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    url TEXT NOT NULL,
+    event_types TEXT[] NOT NULL,
+    headers JSONB DEFAULT '{}' NOT NULL,
+    secret_id UUID NOT NULL,
+    timeout_seconds REAL,
+    retry_schedule JSONB,
+    metadata JSONB DEFAULT '{}' NOT NULL,
+    status TEXT DEFAULT 'active' NOT NULL CONSTRAINT endpoint_status_check CHECK (status IN ('active', 'paused', 'disabled')),
+    status_reason TEXT,
+    version INTEGER DEFAULT '1' NOT NULL,
+    created_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT endpoint_pkey PRIMARY KEY (id),
+    CONSTRAINT endpoint_tenant_id_name_key UNIQUE (tenant_id, name)
+);
+CREATE INDEX endpoint_tenant_id_id_idx ON hub.endpoint (tenant_id, id);
+
+CREATE TABLE hub.execution (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    integration_id UUID NOT NULL,
+    operation TEXT NOT NULL,
+    input JSON DEFAULT '{}' NOT NULL,
+    source TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    state TEXT DEFAULT 'due' NOT NULL CONSTRAINT execution_state_check CHECK (state IN ('due', 'leased', 'held', 'done', 'failed', 'cancelled', 'expired', 'skipped')),
+    due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    lease_owner TEXT,
+    lease_until TIMESTAMP WITH TIME ZONE,
+    fence INTEGER DEFAULT '0' NOT NULL,
+    attempt INTEGER DEFAULT '0' NOT NULL,
+    step INTEGER DEFAULT '0' NOT NULL,
+    lapses SMALLINT DEFAULT '0' NOT NULL,
+    reason TEXT,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    status INTEGER,
+    response_headers JSON,
+    data TEXT,
+    data_base64 BOOLEAN DEFAULT 'false' NOT NULL,
+    truncated BOOLEAN DEFAULT 'false' NOT NULL,
+    error JSON,
+    latency_ms REAL,
+    data_size INTEGER,
+    CONSTRAINT execution_pkey PRIMARY KEY (id)
+)
+ PARTITION BY RANGE (id);
+CREATE INDEX execution_due_idx ON hub.execution (due_at) WHERE state = 'due';
+CREATE INDEX execution_held_idx ON hub.execution (integration_id) WHERE state = 'held';
+CREATE INDEX execution_integration_id_id_idx ON hub.execution (integration_id, id);
+CREATE INDEX execution_lease_idx ON hub.execution (lease_until) WHERE state = 'leased';
+CREATE INDEX execution_tenant_id_id_idx ON hub.execution (tenant_id, id);
+
+CREATE TABLE hub.health_change (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    integration_id UUID NOT NULL,
+    from_status TEXT NOT NULL,
+    to_status TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    CONSTRAINT health_change_pkey PRIMARY KEY (id)
+);
+CREATE INDEX health_change_integration_id_id_idx ON hub.health_change (integration_id, id);
+
+CREATE TABLE hub.idempotency_key (
+    tenant_id UUID NOT NULL,
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body_hash BYTEA NOT NULL,
+    resource_id UUID,
+    response JSONB,
+    status INTEGER,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_key_pkey PRIMARY KEY (tenant_id, scope, key)
+);
+CREATE INDEX idempotency_key_created_at_idx ON hub.idempotency_key (created_at);
+
+CREATE TABLE hub.integration (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    type TEXT DEFAULT 'api' NOT NULL CONSTRAINT integration_type_check CHECK (type IN ('api')),
+    protocol TEXT DEFAULT 'rest' NOT NULL CONSTRAINT integration_protocol_check CHECK (protocol IN ('rest')),
+    base_url TEXT NOT NULL,
+    auth JSONB DEFAULT '{"mode": "none"}' NOT NULL,
+    secret_ids JSONB DEFAULT '{}' NOT NULL,
+    headers JSONB DEFAULT '{}' NOT NULL,
+    timeout_seconds REAL DEFAULT '30' NOT NULL,
+    follow_redirects SMALLINT DEFAULT '0' NOT NULL,
+    retry_policy JSONB DEFAULT '{}' NOT NULL,
+    operations JSONB DEFAULT '{}' NOT NULL,
+    health_check JSONB,
+    next_check_at TIMESTAMP WITH TIME ZONE,
+    status TEXT DEFAULT 'active' NOT NULL CONSTRAINT integration_status_check CHECK (status IN ('active', 'inactive', 'maintenance', 'deprecated')),
+    tags TEXT[] DEFAULT '{}' NOT NULL,
+    version INTEGER DEFAULT '1' NOT NULL,
+    created_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT integration_pkey PRIMARY KEY (id),
+    CONSTRAINT integration_tenant_id_name_key UNIQUE (tenant_id, name)
+);
+CREATE INDEX integration_next_check_idx ON hub.integration (next_check_at) WHERE next_check_at IS NOT NULL;
+CREATE INDEX integration_tenant_id_id_idx ON hub.integration (tenant_id, id);
+
+CREATE TABLE hub.integration_health (
+    integration_id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    status TEXT NOT NULL CONSTRAINT integration_health_status_check CHECK (status IN ('unknown', 'healthy', 'degraded', 'unhealthy')),
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    last_check_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    last_latency_ms REAL,
+    consecutive_failures INTEGER DEFAULT '0' NOT NULL,
+    last_error TEXT,
+    CONSTRAINT integration_health_pkey PRIMARY KEY (integration_id)
+);
+CREATE INDEX integration_health_tenant_id_status_idx ON hub.integration_health (tenant_id, status);
+
+CREATE TABLE hub.integration_metric (
+    tenant_id UUID NOT NULL,
+    integration_id UUID NOT NULL,
+    bucket TIMESTAMP WITH TIME ZONE NOT NULL,
+    source TEXT NOT NULL CONSTRAINT integration_metric_source_check CHECK (source IN ('call', 'check')),
+    calls INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    latency_ms_sum DOUBLE PRECISION NOT NULL,
+    bytes BIGINT NOT NULL,
+    le_10 INTEGER NOT NULL,
+    le_25 INTEGER NOT NULL,
+    le_50 INTEGER NOT NULL,
+    le_100 INTEGER NOT NULL,
+    le_250 INTEGER NOT NULL,
+    le_500 INTEGER NOT NULL,
+    le_1000 INTEGER NOT NULL,
+    le_2500 INTEGER NOT NULL,
+    le_5000 INTEGER NOT NULL,
+    le_10000 INTEGER NOT NULL,
+    le_30000 INTEGER NOT NULL,
+    CONSTRAINT integration_metric_pkey PRIMARY KEY (integration_id, bucket, source)
+);
+CREATE INDEX integration_metric_bucket_idx ON hub.integration_metric (bucket);
+CREATE INDEX integration_metric_tenant_id_bucket_idx ON hub.integration_metric (tenant_id, bucket);
+
+CREATE TABLE hub.leader (
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    until TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT leader_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE hub.message (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    type TEXT NOT NULL,
+    event_id TEXT,
+    data TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    state TEXT DEFAULT 'due' NOT NULL CONSTRAINT message_state_check CHECK (state IN ('due', 'leased', 'held', 'done', 'failed', 'cancelled', 'expired', 'skipped')),
+    due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    lease_owner TEXT,
+    lease_until TIMESTAMP WITH TIME ZONE,
+    fence INTEGER DEFAULT '0' NOT NULL,
+    attempt INTEGER DEFAULT '0' NOT NULL,
+    step INTEGER DEFAULT '0' NOT NULL,
+    lapses SMALLINT DEFAULT '0' NOT NULL,
+    reason TEXT,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT message_pkey PRIMARY KEY (id)
+)
+ PARTITION BY RANGE (id);
+CREATE INDEX message_due_idx ON hub.message (due_at) WHERE state = 'due';
+CREATE INDEX message_lease_idx ON hub.message (lease_until) WHERE state = 'leased';
+CREATE INDEX message_tenant_id_id_idx ON hub.message (tenant_id, id);
+
+CREATE TABLE hub.rejected_message (
+    id UUID NOT NULL,
+    task TEXT,
+    queue TEXT,
+    reason TEXT NOT NULL,
+    headers JSONB,
+    body_excerpt TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT rejected_message_pkey PRIMARY KEY (id)
+);
+CREATE INDEX rejected_message_created_at_idx ON hub.rejected_message (created_at);
+
+CREATE TABLE hub.secret (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    kind TEXT NOT NULL,
+    field TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    kek_id TEXT NOT NULL,
+    wrapped_key BYTEA NOT NULL,
+    previous_kek_id TEXT,
+    previous_wrapped_key BYTEA,
+    nonce BYTEA NOT NULL,
+    ciphertext BYTEA NOT NULL,
+    last4 TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT secret_pkey PRIMARY KEY (id),
+    CONSTRAINT secret_previous_check CHECK ((previous_kek_id IS NULL) = (previous_wrapped_key IS NULL))
+);
+CREATE INDEX secret_kek_id_previous_kek_id_idx ON hub.secret (kek_id, previous_kek_id);
+
+CREATE TABLE hub.tenant (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    config_version BIGINT DEFAULT '1' NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT tenant_pkey PRIMARY KEY (id),
+    CONSTRAINT tenant_name_key UNIQUE (name)
+);
+
+CREATE TABLE hub.tick (
+    name TEXT NOT NULL,
+    scheduled_for TIMESTAMP WITH TIME ZONE NOT NULL,
+    owner TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT tick_pkey PRIMARY KEY (name, scheduled_for)
+);
+
+CREATE TABLE hub.vault_canary (
+    kek_id TEXT NOT NULL,
+    wrapped_key BYTEA NOT NULL,
+    nonce BYTEA NOT NULL,
+    ciphertext BYTEA NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT vault_canary_pkey PRIMARY KEY (kek_id)
+);
+
+CREATE TABLE hub.worker (
+    name TEXT NOT NULL,
+    queues TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    stopped_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT worker_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE hub.api_key (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    secret_hash BYTEA NOT NULL,
+    scopes TEXT[] NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    last_used_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT api_key_pkey PRIMARY KEY (id),
+    CONSTRAINT api_key_secret_hash_check CHECK (octet_length(secret_hash) = 32),
+    CONSTRAINT api_key_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES hub.tenant (id) ON DELETE CASCADE
+);
+CREATE INDEX api_key_tenant_id_idx ON hub.api_key (tenant_id);

@@ -1,0 +1,13 @@
+"""Loads every table into `hub.db.schema.metadata`: for migrations, and for tests that compare the two."""
+
+from __future__ import annotations
+
+import hub.access.models
+import hub.db.models
+import hub.integrations.models
+import hub.monitoring.models
+import hub.queue.models
+import hub.vault.models
+import hub.webhooks.models
+
+__all__ = ["hub"]

@@ -1,0 +1,80 @@
+"""What tasks use, made once for each pool process on first use: never before a fork, never shared across one."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import lru_cache
+from random import Random
+
+from hub.core.clock import SystemClock
+from hub.core.errors import ConfigError
+from hub.core.settings import Settings, get_settings
+from hub.db.engine import forget_engine, get_engine
+from hub.net.multi import MultiSender
+from hub.net.policy import AddressPolicy
+from hub.queue.app import get_app
+from hub.queue.bell import Bell, connect
+from hub.vault.keyring import KeyRing
+from hub.vault.vault import Vault
+from hub.webhooks.delivery import DeliveryRunner, DeliverySource
+from hub.webhooks.directory import Directory
+
+
+def owner() -> str:
+    """This process in leases and attempts: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@lru_cache(maxsize=1)
+def get_bell() -> Bell:
+    """The doorbell.
+
+    Raises:
+        ConfigError: HUB_REDIS_URL is not set.
+    """
+    settings = get_settings()
+    if settings.redis_url is None:
+        raise ConfigError("HUB_REDIS_URL is not set: point it to a Redis, or start everything with `hub up`.")
+    return Bell(connect(settings.redis_url.get_secret_value()), get_app())
+
+
+@lru_cache(maxsize=1)
+def get_vault() -> Vault:
+    """The vault, with the key ring of the settings."""
+    return Vault(KeyRing.from_settings(get_settings()))
+
+
+@lru_cache(maxsize=1)
+def get_policy() -> AddressPolicy:
+    """Where calls may go."""
+    return AddressPolicy.from_settings(get_settings())
+
+
+@lru_cache(maxsize=1)
+def get_delivery_runner() -> DeliveryRunner:
+    """The webhook sender; lives as long as the process, so connections are reused between pumps."""
+    return DeliveryRunner(
+        MultiSender(get_policy(), max_in_flight=get_settings().deliver_in_flight + 500), SystemClock()
+    )
+
+
+@lru_cache(maxsize=1)
+def get_delivery_source() -> DeliverySource:
+    """The webhook ledger's source; keeps the directory of endpoints between pumps."""
+    settings: Settings = get_settings()
+    return DeliverySource(
+        get_engine(),
+        Directory(get_vault(), settings),
+        clock=SystemClock(),
+        rng=Random(),  # noqa: S311 - jitter, not a secret
+        owner=owner(),
+        lease=settings.lease_seconds,
+    )
+
+
+def forget() -> None:
+    """Drop everything that was inherited from the parent process."""
+    forget_engine()
+    for made in (get_bell, get_vault, get_policy, get_delivery_runner, get_delivery_source):
+        made.cache_clear()

@@ -1,0 +1,70 @@
+"""Signs of life that mean something: written from the loop that polls the broker, so a deaf worker falls silent.
+
+A file for local probes (`HUB_HEARTBEAT_FILE`) and a row for `hub doctor` and the dashboard. `celery inspect ping`
+is no probe: it costs three CPU-seconds a call and answers from a worker that consumes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from celery import bootsteps
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub.core.settings import get_settings
+from hub.db.engine import make_engine, require_database_url
+from hub.queue import store
+
+log = logging.getLogger(__name__)
+_EVERY = 5.0
+
+
+class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Beats every five seconds while the consumer's event loop turns."""
+
+    requires = {"celery.worker.consumer.tasks:Tasks"}  # noqa: RUF012 - Celery's interface
+
+    def __init__(self, consumer: Any, **_options: Any) -> None:
+        self._name = consumer.hostname
+        self._started_at = datetime.now(UTC)
+        self._file = get_settings().heartbeat_file
+        self._writing = threading.Lock()
+        self._engine = make_engine(require_database_url(get_settings()), pool_size=1, application_name="hub heartbeat")
+        self._queues = ""
+
+    def start(self, consumer: Any) -> None:
+        """The consumer is connected, for the first time or again."""
+        self._queues = ",".join(sorted(queue.name for queue in consumer.task_consumer.queues))
+        self._beat()
+        consumer.timer.call_repeatedly(_EVERY, self._beat)
+
+    def stop(self, consumer: Any) -> None:
+        """The worker shuts down."""
+        if consumer.blueprint.state != bootsteps.TERMINATE and not consumer.controller.should_stop:
+            return
+        try:
+            with self._engine.begin() as conn:
+                store.stop_heart(conn, self._name)
+        except SQLAlchemyError as error:
+            log.debug("The last heartbeat was not written: %s", type(error).__name__)
+
+    def _beat(self) -> None:
+        if self._file:
+            Path(self._file).touch()
+        # A slow database must not stop the loop, nor pile up threads.
+        if self._writing.acquire(blocking=False):
+            threading.Thread(target=self._write, name="heartbeat", daemon=True).start()
+
+    def _write(self) -> None:
+        try:
+            with self._engine.begin() as conn:
+                store.beat_heart(conn, self._name, self._queues, os.getpid(), self._started_at)
+        except SQLAlchemyError as error:
+            log.warning("The heartbeat was not written (%s).", type(error).__name__)
+        finally:
+            self._writing.release()

@@ -1,0 +1,30 @@
+"""The Celery door for events."""
+
+from __future__ import annotations
+
+from hub.core.settings import get_settings
+from hub.db.engine import get_engine
+from hub.queue.contracts import PublishEvents, TaskName
+from hub.webhooks.intake import accept_events
+from workers import context
+from workers.rejected import record
+from workers.task import hub_task
+from hub.core.errors import HubError
+from hub.queue.contracts import Queue
+
+
+@hub_task(TaskName.EVENTS_PUBLISH, PublishEvents)
+def publish_events(payload: PublishEvents) -> dict[str, int] | str:
+    """Write the events; a repeat of the message is harmless, the ids are the publisher's."""
+    try:
+        receipts = accept_events(get_engine(), payload, max_depth=get_settings().api_max_json_depth)
+    except HubError as error:
+        record(
+            task=TaskName.EVENTS_PUBLISH.value, queue=Queue.INTAKE.value, reason=error.detail, headers={},
+            body=payload.model_dump(exclude={"events": {"__all__": {"data"}}}),
+        )  # fmt: skip
+        return "rejected"
+    accepted = [receipt.id for receipt in receipts if receipt.status == "accepted"]
+    if accepted:
+        context.get_bell().ring(TaskName.DELIVERIES_SEND, accepted)
+    return {"accepted": len(accepted), "repeated": len(receipts) - len(accepted)}

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from hub.access.scopes import Scope
+from hub.core.ids import Kind, format_id
+from tests.integration.api.conftest import RunningHub
+
+
+def test_a_caller_learns_its_tenant_key_and_scopes(hub: RunningHub) -> None:
+    token, key_id = hub.key(Scope.EVENTS_WRITE, Scope.ENDPOINTS_READ)
+    me = hub.call("GET", "/v1/me", key=token).json()
+    assert me["tenant"]["id"] == format_id(Kind.TENANT, hub.tenant.id)
+    assert me["tenant"]["name"] == "acme"
+    assert me["key_id"] == f"key_{key_id}"
+    assert me["scopes"] == ["endpoints:read", "events:write"]
+
+
+def test_an_opened_tenant_comes_with_a_key_that_works_there_and_only_there(hub: RunningHub) -> None:
+    answer = hub.call("POST", "/v1/tenants", json={"name": "newcomer"})
+    assert answer.status_code == 201
+    opened = answer.json()
+    token = opened["api_key"]["key"]
+    me = hub.call("GET", "/v1/me", key=token).json()
+    assert me["tenant"]["name"] == "newcomer"
+    assert me["scopes"] == ["admin"]
+    assert hub.call("GET", f"/v1/tenants/{opened['id']}", key=token).json()["name"] == "newcomer"
+    assert hub.call("GET", f"/v1/tenants/{opened['id']}").status_code == 404
+
+
+def test_a_tenants_name_is_taken_once(hub: RunningHub) -> None:
+    answer = hub.call("POST", "/v1/tenants", json={"name": "acme"})
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/conflict"
+
+
+def test_a_tenants_name_has_a_form(hub: RunningHub) -> None:
+    answer = hub.call("POST", "/v1/tenants", json={"name": "No Spaces"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["path"] == "name"
+
+
+def test_a_new_key_is_shown_once_and_works_until_it_is_revoked(hub: RunningHub) -> None:
+    body = {"name": "billing", "scopes": ["events:read"], "expires_at": "2199-01-01T00:00:00+02:00"}
+    created = hub.call("POST", "/v1/api-keys", json=body).json()
+    token = created.pop("key")
+    assert created["expires_at"] == "2198-12-31T22:00:00Z"
+    assert hub.call("GET", "/v1/me", key=token).json()["scopes"] == ["events:read"]
+
+    listed = hub.call("GET", "/v1/api-keys")
+    assert created in listed.json()["data"]
+    assert token.rsplit("_", 1)[1] not in listed.text
+
+    hub.services.authenticator.authenticate(token)
+    assert hub.call("DELETE", f"/v1/api-keys/{created['id']}").status_code == 204
+    row = next(row for row in hub.call("GET", "/v1/api-keys").json()["data"] if row["id"] == created["id"])
+    assert row["revoked_at"] is not None
+
+
+def test_pages_join_into_the_whole_list_newest_first(hub: RunningHub) -> None:
+    for _ in range(4):
+        hub.key(Scope.EVENTS_READ)
+    whole = [row["id"] for row in hub.call("GET", "/v1/api-keys").json()["data"]]
+    assert len(whole) == 5
+    assert whole == sorted(whole, reverse=True)
+    joined, cursor, pages = [], None, 0
+    while pages == 0 or cursor is not None:
+        page = hub.call("GET", "/v1/api-keys", params={"limit": 2, "cursor": cursor}).json()
+        joined += [row["id"] for row in page["data"]]
+        cursor = page["next_cursor"]
+        pages += 1
+    assert joined == whole
+    assert pages == 3
+
+
+def test_a_repeat_of_one_key_creation_makes_another_key(hub: RunningHub) -> None:
+    """Its text may not be stored, so there is no answer to repeat."""
+    body = {"name": "billing", "scopes": ["events:read"]}
+    headers = {"Idempotency-Key": "k-1"}
+    first = hub.call("POST", "/v1/api-keys", json=body, headers=headers).json()
+    second = hub.call("POST", "/v1/api-keys", json=body, headers=headers).json()
+    assert first["id"] != second["id"]

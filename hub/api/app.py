@@ -24,6 +24,8 @@ from hub.api.strict_json import StrictJson
 from hub.api.upkeep import KeyUse
 from hub.core.errors import HubError
 from hub.db.engine import make_engine
+from hub.integrations import api as integrations
+from hub.monitoring import api as monitoring
 from hub.web.problems import response_of
 from hub.web.services import Services
 from hub.webhooks import api as webhooks
@@ -33,7 +35,7 @@ from hub.webhooks.publishing import Committer
 PREFIX = "/v1"
 PUBLISH_PATH = f"{PREFIX}/events"
 
-_FEATURES = (webhooks, access_routes)
+_FEATURES = (webhooks, integrations, monitoring, access_routes)
 
 
 class Application(FastAPI):

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
             return url.geturl()
         # kombu's name for the number of the database; it ignores redis-py's `db` without a word.
         query = urlencode([("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(url.query)])
-        return url._replace(scheme="redis+socket", query=query).geturl()
+        return f"redis+socket://{url.path}" + (f"?{query}" if query else "")
 
 
 def _check_url(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:

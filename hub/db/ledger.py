@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -30,8 +29,7 @@ from hub.db.states import FINISHED, QUARANTINE_AFTER, QUARANTINED, State
 _FINISHED = ", ".join(f"'{state.value}'" for state in sorted(FINISHED))
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """What one call did. Durations in milliseconds; texts already redacted and capped by the caller."""
 
     started_at: datetime
@@ -51,8 +49,7 @@ class Attempt:
     truncated: bool = False
 
 
-@dataclass(slots=True)
-class Completion:
+class Completion(msgspec.Struct):
     """The end of one lease.
 
     Args:
@@ -74,6 +71,46 @@ class Completion:
     due_in: float = 0.0
     reason: str | None = None
     attempt: Attempt | None = None
+
+
+class _Row(msgspec.Struct, omit_defaults=True):
+    """A completion as `complete` reads it: flat, without what is not set."""
+
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    fence: int
+    state: State
+    step: int
+    due_in: float = 0.0
+    reason: str | None = None
+    attempt_id: uuid.UUID | None = None
+    number: int | None = None
+    started_at: datetime | None = None
+    outcome: str | None = None
+    error_class: str | None = None
+    message: str | None = None
+    status: int | None = None
+    peer: str | None = None
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None
+    total_ms: float | None = None
+    response_headers: dict[str, str] | None = None
+    response_body: bytes | None = None
+    truncated: bool = False
+
+
+def _flat(done: Completion) -> _Row:
+    a = done.attempt
+    if a is None:
+        return _Row(done.id, done.tenant_id, done.fence, done.state, done.step, done.due_in, done.reason)
+    return _Row(
+        done.id, done.tenant_id, done.fence, done.state, done.step, done.due_in, done.reason,
+        new_uuid(), a.number, a.started_at, a.outcome, a.error_class, a.message, a.status, a.peer,
+        a.dns_ms, a.connect_ms, a.tls_ms, a.first_byte_ms, a.total_ms,
+        a.response_headers or None, a.response_body or None, a.truncated,
+    )  # fmt: skip
 
 
 class Ledger:
@@ -120,21 +157,16 @@ class Ledger:
     def _complete(self) -> TextClause:
         return text(f"""
             WITH result AS (
-                SELECT * FROM unnest(
-                    CAST(:id AS uuid[]), CAST(:tenant AS uuid[]), CAST(:fence AS int[]), CAST(:state AS text[]),
-                    CAST(:step AS int[]), CAST(:due_in AS float8[]), CAST(:reason AS text[]),
-                    CAST(:attempt_id AS uuid[]), CAST(:number AS int[]), CAST(:started_at AS timestamptz[]),
-                    CAST(:outcome AS text[]), CAST(:error_class AS text[]), CAST(:message AS text[]),
-                    CAST(:status AS int[]), CAST(:peer AS text[]), CAST(:dns AS real[]), CAST(:connect AS real[]),
-                    CAST(:tls AS real[]), CAST(:first AS real[]), CAST(:total AS real[]), CAST(:headers AS text[]),
-                    CAST(:body AS bytea[]), CAST(:truncated AS bool[]))
-                AS r(id, tenant_id, fence, state, step, due_in, reason, attempt_id, number, started_at, outcome,
-                     error_class, message, status, peer, dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms,
-                     headers, body, truncated)
+                SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
+                    id uuid, tenant_id uuid, fence int, state text, step int, due_in float8, reason text,
+                    attempt_id uuid, number int, started_at timestamptz, outcome text, error_class text, message text,
+                    status int, peer text, dns_ms real, connect_ms real, tls_ms real, first_byte_ms real,
+                    total_ms real, response_headers json, response_body text, truncated bool)
             ), written AS (
                 UPDATE {SCHEMA}.{self.table} t
                    SET state = r.state, step = r.step, reason = r.reason, lease_owner = NULL, lease_until = NULL,
-                       due_at = CASE WHEN r.state = 'due' THEN now() + make_interval(secs => r.due_in) ELSE t.due_at END,
+                       due_at = CASE WHEN r.state = 'due' THEN now() + make_interval(secs => coalesce(r.due_in, 0))
+                                     ELSE t.due_at END,
                        attempt = CASE WHEN r.attempt_id IS NULL THEN t.attempt - 1 ELSE t.attempt END,
                        lapses = CASE WHEN r.attempt_id IS NULL THEN t.lapses ELSE 0 END,
                        finished_at = CASE WHEN r.state IN ({_FINISHED}) THEN now() END
@@ -148,7 +180,8 @@ class Ledger:
                         response_headers, response_body, truncated)
                 SELECT r.attempt_id, r.id, r.tenant_id, '{self.table}', r.number, r.fence, :worker, r.started_at,
                        r.outcome, w.id IS NULL, r.error_class, r.message, r.status, r.peer, r.dns_ms, r.connect_ms,
-                       r.tls_ms, r.first_byte_ms, r.total_ms, CAST(r.headers AS json), r.body, r.truncated
+                       r.tls_ms, r.first_byte_ms, r.total_ms, r.response_headers, decode(r.response_body, 'base64'),
+                       coalesce(r.truncated, false)
                   FROM result r LEFT JOIN written w ON w.id = r.id
                  WHERE r.attempt_id IS NOT NULL
                 -- The same batch sent again after a lost answer: its attempts are there already.
@@ -161,36 +194,11 @@ class Ledger:
 
         Kept apart so that a batch that must be sent again (the connection broke before the answer) carries the same
         attempt ids and cannot be recorded twice.
+
+        One JSON text instead of an array for each column: psycopg's array writer is Python and cost a third of a
+        worker's CPU, msgspec's JSON writer is C.
         """
-        tries = [c.attempt for c in completions]
-        return {
-            "worker": worker,
-            "id": [c.id for c in completions],
-            "tenant": [c.tenant_id for c in completions],
-            "fence": [c.fence for c in completions],
-            "state": [c.state.value for c in completions],
-            "step": [c.step for c in completions],
-            "due_in": [c.due_in for c in completions],
-            "reason": [c.reason for c in completions],
-            "attempt_id": [new_uuid() if a else None for a in tries],
-            "number": [a.number if a else None for a in tries],
-            "started_at": [a.started_at if a else None for a in tries],
-            "outcome": [a.outcome if a else None for a in tries],
-            "error_class": [a.error_class if a else None for a in tries],
-            "message": [a.message if a else None for a in tries],
-            "status": [a.status if a else None for a in tries],
-            "peer": [a.peer if a else None for a in tries],
-            "dns": [a.dns_ms if a else None for a in tries],
-            "connect": [a.connect_ms if a else None for a in tries],
-            "tls": [a.tls_ms if a else None for a in tries],
-            "first": [a.first_byte_ms if a else None for a in tries],
-            "total": [a.total_ms if a else None for a in tries],
-            "headers": [
-                msgspec.json.encode(a.response_headers).decode() if a and a.response_headers else None for a in tries
-            ],
-            "body": [a.response_body or None if a else None for a in tries],
-            "truncated": [a.truncated if a else False for a in tries],
-        }
+        return {"worker": worker, "rows": msgspec.json.encode([_flat(c) for c in completions]).decode()}
 
     def complete(self, conn: Connection, prepared: dict[str, Any]) -> set[uuid.UUID]:
         """End leases and record their attempts. Served by the primary key.

@@ -44,8 +44,8 @@ class Envelope:
     @classmethod
     def of(cls, row: Row[Any]) -> Envelope:
         """Build it from a message row; `data` goes out byte for byte as it was published."""
-        stamp = row.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        body = f'{{"type":"{row.type}","timestamp":"{stamp}","data":{row.data}}}'
+        stamp = row.created_at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
+        body = f'{{"type":"{row.type}","timestamp":"{stamp}Z","data":{row.data}}}'
         return cls(row.event_id or format_id(Kind.MESSAGE, row.id), body.encode())
 
 
@@ -152,29 +152,22 @@ class DeliverySource:
             ]  # fmt: skip
             ours = store.MESSAGES.complete(conn, store.MESSAGES.prepare(done, worker=self._owner))
             jobs: list[Job] = []
-            rows: dict[str, list[Any]] = {
-                name: [] for name in ("id", "tenant_id", "message_id", "endpoint_id", "state", "reason")
-            }
+            rows: list[store.NewDelivery] = []
             for message, targets in pairs:
                 if message.id not in ours or not targets:
                     continue
                 envelope = Envelope.of(message)
                 for target in targets:
                     delivery_id = new_uuid()
-                    if target.hold:
-                        state = "held"
-                    elif len(jobs) < room:
-                        state = "leased"
+                    state = State.HELD if target.hold else State.LEASED if len(jobs) < room else State.DUE
+                    if state is State.LEASED:
                         jobs.append(Job(delivery_id, message.tenant_id, 1, 1, 0, target, envelope))
-                    else:
-                        state = "due"
-                    rows["id"].append(delivery_id)
-                    rows["tenant_id"].append(message.tenant_id)
-                    rows["message_id"].append(message.id)
-                    rows["endpoint_id"].append(target.id)
-                    rows["state"].append(state)
-                    rows["reason"].append(target.hold)
-            if rows["id"]:
+                    rows.append(
+                        store.NewDelivery(
+                            delivery_id, message.tenant_id, message.id, target.id, state, target.hold
+                        )
+                    )
+            if rows:
                 store.insert_deliveries(conn, rows, owner=self._owner, lease=self._lease)
         return jobs
 

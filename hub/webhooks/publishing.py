@@ -169,14 +169,12 @@ def write(conn: Connection, publications: Sequence[Publication]) -> list[list[Re
     if fresh:
         store.insert_messages(
             conn,
-            {
-                "id": [event.row_id for _, event in fresh],
-                "tenant_id": [publication.tenant_id for publication, _ in fresh],
-                "type": [event.type for _, event in fresh],
-                "event_id": [event.event_id for _, event in fresh],
-                "data": [event.data for _, event in fresh],
-                "source": [publication.source for publication, _ in fresh],
-            },
+            [
+                store.NewMessage(
+                    event.row_id, publication.tenant_id, event.type, event.data, publication.source, event.event_id
+                )
+                for publication, event in fresh
+            ],
         )
     return answers
 

@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
 
 from hub.core.errors import NotFound
 from hub.core.ids import Kind, format_id
 from hub.db.ledger import Ledger
 from hub.db.models import attempt
+from hub.db.states import State
 from hub.webhooks.models import delivery, endpoint, message
 
 MESSAGES = Ledger("message", ("type", "event_id", "data", "created_at"))
@@ -110,45 +112,61 @@ def resume_deliveries(conn: Connection, endpoint_id: uuid.UUID) -> int:
 # -- messages and deliveries: for workers ---------------------------------------------------------------------------
 
 
-def insert_messages(conn: Connection, rows: dict[str, list[Any]]) -> None:
-    """Write messages, due at once: one statement for any number.
+class NewMessage(msgspec.Struct, omit_defaults=True):
+    """A message as it is written, due at once."""
 
-    Args:
-        conn: a connection inside the publisher's transaction.
-        rows: columns `id, tenant_id, type, event_id, data, source`, each a list.
-    """
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    type: str
+    data: str
+    source: str
+    event_id: str | None = None
+
+
+def insert_messages(conn: Connection, rows: Sequence[NewMessage]) -> None:
+    """Write messages: one statement for any number, inside the publisher's transaction."""
     conn.execute(
         text(
             "INSERT INTO hub.message (id, tenant_id, type, event_id, data, source)"
-            " SELECT * FROM unnest(CAST(:id AS uuid[]), CAST(:tenant_id AS uuid[]), CAST(:type AS text[]),"
-            " CAST(:event_id AS text[]), CAST(:data AS text[]), CAST(:source AS text[]))"
+            " SELECT id, tenant_id, type, event_id, data, source FROM json_to_recordset(CAST(:rows AS json))"
+            " AS r(id uuid, tenant_id uuid, type text, event_id text, data text, source text)"
         ),
-        rows,
+        {"rows": msgspec.json.encode(rows).decode()},
     )
 
 
-def insert_deliveries(conn: Connection, rows: dict[str, list[Any]], *, owner: str, lease: float) -> None:
-    """Write deliveries in their first state: `leased` ones belong to `owner` at once, which saves a claim.
+class NewDelivery(msgspec.Struct, omit_defaults=True):
+    """A delivery as it is written: `due`, `held`, or `leased` to its writer at once, which saves a claim."""
+
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    message_id: uuid.UUID
+    endpoint_id: uuid.UUID
+    state: State
+    reason: str | None = None
+
+
+def insert_deliveries(conn: Connection, rows: Sequence[NewDelivery], *, owner: str, lease: float) -> None:
+    """Write deliveries: one statement for any number, inside the transaction that completes their messages.
 
     Args:
-        conn: a connection inside the transaction that completes their messages.
-        rows: columns `id, tenant_id, message_id, endpoint_id, state, reason`, each a list.
-        owner: who leases.
+        conn: a connection.
+        rows: the deliveries.
+        owner: who leases those whose state is `leased`; their fence and attempt are 1.
         lease: seconds.
     """
     conn.execute(
         text(
             "INSERT INTO hub.delivery (id, tenant_id, message_id, endpoint_id, state, reason, lease_owner, lease_until,"
             " fence, attempt)"
-            " SELECT r.id, r.tenant_id, r.message_id, r.endpoint_id, r.state, r.reason,"
-            " CASE WHEN r.state = 'leased' THEN :owner END,"
-            " CASE WHEN r.state = 'leased' THEN now() + make_interval(secs => :lease) END,"
-            " CASE WHEN r.state = 'leased' THEN 1 ELSE 0 END, CASE WHEN r.state = 'leased' THEN 1 ELSE 0 END"
-            " FROM unnest(CAST(:id AS uuid[]), CAST(:tenant_id AS uuid[]), CAST(:message_id AS uuid[]),"
-            " CAST(:endpoint_id AS uuid[]), CAST(:state AS text[]), CAST(:reason AS text[]))"
-            " AS r(id, tenant_id, message_id, endpoint_id, state, reason)"
+            " SELECT id, tenant_id, message_id, endpoint_id, state, reason,"
+            " CASE WHEN state = 'leased' THEN :owner END,"
+            " CASE WHEN state = 'leased' THEN now() + make_interval(secs => :lease) END,"
+            " CASE WHEN state = 'leased' THEN 1 ELSE 0 END, CASE WHEN state = 'leased' THEN 1 ELSE 0 END"
+            " FROM json_to_recordset(CAST(:rows AS json))"
+            " AS r(id uuid, tenant_id uuid, message_id uuid, endpoint_id uuid, state text, reason text)"
         ),
-        rows | {"owner": owner, "lease": lease},
+        {"rows": msgspec.json.encode(rows).decode(), "owner": owner, "lease": lease},
     )
 
 

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hub.core.ids import Kind, new_uuid, parse_id
+from hub.monitoring.retention import prune
+from tests.integration.integrations.provider import Provider
+from tests.integration.integrations.world import World
+
+
+def test_what_is_over_its_time_goes_and_the_rest_stays(world: World, provider: Provider) -> None:
+    now = datetime.now(UTC)
+    made = parse_id(Kind.INTEGRATION, world.create(provider.url)["id"])
+    days = world.services.settings.retention_days
+    zeros = ", ".join(["0"] * 11)
+    for at in (now, now - timedelta(days=days + 2)):
+        old_id = new_uuid(int(at.timestamp() * 1000))
+        world.sql(
+            f"INSERT INTO hub.integration_metric VALUES (:t, :i, date_trunc('minute', CAST(:at AS timestamptz)), 'call', 1, 0, 1, 1, {zeros})",
+            t=world.tenant_id, i=made, at=at,
+        )  # fmt: skip
+        world.sql(
+            "INSERT INTO hub.health_change (id, tenant_id, integration_id, from_status, to_status, at)"
+            " VALUES (:id, :t, :i, 'unknown', 'healthy', :at)",
+            id=old_id, t=world.tenant_id, i=made, at=at,
+        )  # fmt: skip
+        world.sql(
+            "INSERT INTO hub.idempotency_key (tenant_id, scope, key, body_hash, created_at)"
+            " VALUES (:t, 's', :key, '\\x00', :at)",
+            t=world.tenant_id, key=str(at), at=at,
+        )  # fmt: skip
+        world.sql(
+            "INSERT INTO hub.tick (name, scheduled_for, owner, created_at) VALUES ('t', :at, 'o', :at)", at=at
+        )
+        world.sql(
+            "INSERT INTO hub.integration_health (integration_id, tenant_id, status, since, last_check_at)"
+            " VALUES (:i, :t, 'healthy', :at, :at)",
+            i=made if at == now else new_uuid(), t=world.tenant_id, at=at,
+        )  # fmt: skip
+    with world.engine.begin() as conn:
+        counts = prune(conn, world.services.settings, now)
+    assert counts == {
+        "partitions_made": 0,
+        "idempotency_keys": 1,
+        "ticks": 1,
+        "metrics": 1,
+        "health_changes": 1,
+        "health_of_deleted": 1,
+        "partitions_dropped": 0,
+    }
+    with world.engine.begin() as conn:
+        later = prune(conn, world.services.settings, now + timedelta(days=2))
+    assert later["partitions_made"] == 10
+    assert later["metrics"] == 0

@@ -1,4 +1,4 @@
-"""Celery's settings, each with its reason. Postgres holds the truth, so all of this tunes speed and manners, not safety.
+"""Celery's settings, each with its reason. Postgres holds the truth: all of this tunes speed and manners, not safety.
 
 Read by `hub.queue.app`; a service that only publishes uses `hub.client.CeleryClient` and needs none of it.
 """
@@ -51,7 +51,13 @@ task_reject_on_worker_lost = True
 task_serializer = "json"
 accept_content = ["json"]
 task_queues = [
-    Queue(name.value, routing_key=name.value, queue_arguments={"x-queue-type": "quorum"} if not broker_transport_options.get("global_keyprefix") else None)
+    Queue(
+        name.value,
+        routing_key=name.value,
+        queue_arguments={"x-queue-type": "quorum"}
+        if not broker_transport_options.get("global_keyprefix")
+        else None,
+    )
     for name in Names
 ]
 task_default_queue = Names.SYSTEM.value

@@ -6,9 +6,9 @@ from typing import Any
 
 from celery import signals
 
+import hub.tables  # noqa: F401 - every table is known before the first query
 from hub.core.logging import configure_logging
 from hub.core.settings import get_settings
-import hub.tables  # noqa: F401 - every table is known before the first query
 from hub.queue.app import get_app
 from workers import context, shutdown
 from workers.heartbeat import Heartbeat

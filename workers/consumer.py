@@ -17,17 +17,17 @@ class RecordingConsumer(Consumer):
         self._record(message, "it is not a task message")
         super().on_unknown_message(body, message)
 
-    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """No task of that name is registered here."""
         self._record(message, "no such task")
         super().on_unknown_task(body, message, exc)
 
-    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Celery could not make a request of it."""
         self._record(message, f"invalid task: {type(exc).__name__}")
         super().on_invalid_task(body, message, exc)
 
-    def on_decode_error(self, message: Any, exc: BaseException) -> None:
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Its body is not what its headers say."""
         self._record(message, f"undecodable: {type(exc).__name__}")
         super().on_decode_error(message, exc)

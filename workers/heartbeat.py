@@ -19,22 +19,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from hub.core.settings import get_settings
 from hub.db.engine import make_engine, require_database_url
 from hub.queue import store
+from workers import shutdown
 
 log = logging.getLogger(__name__)
 _EVERY = 5.0
 
 
-class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]
+class Heartbeat(bootsteps.StartStopStep):
     """Beats every five seconds while the consumer's event loop turns."""
 
-    requires = {"celery.worker.consumer.tasks:Tasks"}  # noqa: RUF012 - Celery's interface
+    requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **_options: Any) -> None:
         self._name = consumer.hostname
         self._started_at = datetime.now(UTC)
         self._file = get_settings().heartbeat_file
         self._writing = threading.Lock()
-        self._engine = make_engine(require_database_url(get_settings()), pool_size=1, application_name="hub heartbeat")
+        self._engine = make_engine(
+            require_database_url(get_settings()), pool_size=1, application_name="hub heartbeat"
+        )
         self._queues = ""
 
     def start(self, consumer: Any) -> None:
@@ -43,9 +46,9 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]
         self._beat()
         consumer.timer.call_repeatedly(_EVERY, self._beat)
 
-    def stop(self, consumer: Any) -> None:
-        """The worker shuts down."""
-        if consumer.blueprint.state != bootsteps.TERMINATE and not consumer.controller.should_stop:
+    def stop(self, _consumer: Any) -> None:
+        """The consumer lost its broker, or the worker shuts down."""
+        if not shutdown.requested():
             return
         try:
             with self._engine.begin() as conn:

@@ -29,7 +29,9 @@ def record(*, task: str | None, queue: str | None, reason: str, headers: Any, bo
         headers: the message's headers.
         body: the message's body; an excerpt is kept, masked.
     """
-    log.warning("Rejected a message of %s on %s: %s", task or "an unknown task", queue or "an unknown queue", reason)
+    log.warning(
+        "Rejected a message of %s on %s: %s", task or "an unknown task", queue or "an unknown queue", reason
+    )
     try:
         # Its own connection: this also runs in a worker's main process, whose connections a fork would share.
         engine = create_engine(_url(), poolclass=NullPool, connect_args={"connect_timeout": 2})
@@ -43,8 +45,10 @@ def record(*, task: str | None, queue: str | None, reason: str, headers: Any, bo
 
 
 def _url() -> str:
-    return require_database_url(get_settings()).replace("postgresql://", "postgresql+psycopg://", 1).replace(
-        "postgres://", "postgresql+psycopg://", 1
+    return (
+        require_database_url(get_settings())
+        .replace("postgresql://", "postgresql+psycopg://", 1)
+        .replace("postgres://", "postgresql+psycopg://", 1)
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hub.core.settings import Settings
 from hub.queue.contracts import TaskName
+
+if TYPE_CHECKING:
+    from hub.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from hub.queue.app import get_app
 from hub.queue.contracts import ROUTES, Payload, TaskName
 from workers.rejected import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 P = TypeVar("P", bound=Payload)
@@ -31,7 +33,13 @@ def hub_task(name: TaskName, model: type[P]) -> Callable[[Callable[[P], Any]], C
                     f"{'.'.join(map(str, e['loc'])) or 'payload'}: {e['msg']}"
                     for e in error.errors(include_input=False, include_url=False, include_context=False)
                 )
-                record(task=name.value, queue=ROUTES[name].value, reason=f"payload: {faults}", headers={}, body=payload)
+                record(
+                    task=name.value,
+                    queue=ROUTES[name].value,
+                    reason=f"payload: {faults}",
+                    headers={},
+                    body=payload,
+                )
                 return "rejected"
             if unknown:
                 log.debug("%s ignores the arguments %s of a newer sender.", name.value, sorted(unknown))

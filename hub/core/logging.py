@@ -12,7 +12,13 @@ import sys
 import time
 
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?i)\b(authorization|proxy-authorization|x-api-key|cookie)(['\"]?\s*[:=]\s*['\"]?)(bearer |basic )?[^\s'\",}]+"), r"\1\2***"),  # noqa: E501
+    (
+        re.compile(
+            r"(?i)\b(authorization|proxy-authorization|x-api-key|cookie)"
+            r"(['\"]?\s*[:=]\s*['\"]?)(bearer |basic )?[^\s'\",}]+"
+        ),
+        r"\1\2***",
+    ),
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}"), r"\1 ***"),
     (re.compile(r"\bwhs(ec|k)_[A-Za-z0-9+/=]{8,}"), r"whs\1_***"),
     (re.compile(r"\bhub_([0-9a-f]{32})_[A-Za-z0-9]+"), r"hub_\1_***"),
@@ -51,5 +57,12 @@ def configure_logging(level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Their INFO is a line per task or request: at thousands a second the log would be the bottleneck.
-    for noisy in ("celery.app.trace", "celery.worker.strategy", "kombu", "urllib3", "uvicorn.access", "alembic"):
+    for noisy in (
+        "celery.app.trace",
+        "celery.worker.strategy",
+        "kombu",
+        "urllib3",
+        "uvicorn.access",
+        "alembic",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -23,7 +23,9 @@ _PREFIX = "HUB_"
 
 
 def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -33,48 +35,77 @@ PortList = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
 class Settings(BaseSettings):
     """The settings, each with its unit. Frozen: a process has one set for its whole life."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
-    data_dir: Path = Field(default=Path(".hub"), description="Where the embedded servers and the key file live.")
+    data_dir: Path = Field(
+        default=Path(".hub"), description="Where the embedded servers and the key file live."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     database_url: SecretStr | None = Field(
-        default=None, description="postgresql://user:password@host/db. Unset: `hub up` starts its own Postgres."
+        default=None,
+        description="postgresql://user:password@host/db. Unset: `hub up` starts its own Postgres.",
     )
     redis_url: SecretStr | None = Field(
         default=None, description="redis:// or rediss:// URL. Unset: `hub up` starts its own Valkey."
     )
     broker_url: SecretStr | None = Field(
-        default=None, description="Celery broker (redis://, rediss://, amqp://). Unset: the Redis of HUB_REDIS_URL."
+        default=None,
+        description="Celery broker (redis://, rediss://, amqp://). Unset: the Redis of HUB_REDIS_URL.",
     )
     db_pool_size: int = Field(default=8, ge=1, le=200, description="Connections that one process keeps.")
 
     master_keys: SecretStr | None = Field(
-        default=None, description="Comma-separated base64 keys of 32 bytes; the first one encrypts, all decrypt."
+        default=None,
+        description="Comma-separated base64 keys of 32 bytes; the first one encrypts, all decrypt.",
     )
 
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(default=8400, ge=0, le=65535)
     api_max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1_048_576)
     api_max_json_depth: int = Field(default=64, ge=4, le=512)
-    commit_window_ms: float = Field(default=2.0, ge=0, le=100, description="How long a publish waits for company.")
+    commit_window_ms: float = Field(
+        default=2.0, ge=0, le=100, description="How long a publish waits for company."
+    )
 
     flower_host: str = "127.0.0.1"
     flower_port: int = Field(default=5555, ge=0, le=65535)
     flower_user: str = "hub"
-    flower_password: SecretStr | None = Field(default=None, description="Unset: made on first start, in the data dir.")
+    flower_password: SecretStr | None = Field(
+        default=None, description="Unset: made on first start, in the data dir."
+    )
 
-    egress_allow: CommaList = Field(default=(), description="CIDRs that calls may reach although they are private.")
-    egress_ports: PortList = Field(default=(80, 443, 8080, 8443), description="Ports that calls may reach; 0 is any.")
+    egress_allow: CommaList = Field(
+        default=(), description="CIDRs that calls may reach although they are private."
+    )
+    egress_ports: PortList = Field(
+        default=(80, 443, 8080, 8443), description="Ports that calls may reach; 0 is any."
+    )
 
-    lease_seconds: float = Field(default=90.0, ge=1, le=3600, description="How long a claimed row stays claimed.")
+    lease_seconds: float = Field(
+        default=90.0, ge=1, le=3600, description="How long a claimed row stays claimed."
+    )
     sweep_interval_seconds: float = Field(default=1.0, ge=0.1, le=60)
-    pump_slice_seconds: float = Field(default=60.0, ge=1, le=600, description="Longest life of one pump task.")
-    pump_linger_ms: float = Field(default=200.0, ge=0, le=10_000, description="How long an idle pump waits for more.")
-    deliver_in_flight: int = Field(default=1000, ge=1, le=20_000, description="Webhook calls in flight per process.")
-    execute_in_flight: int = Field(default=64, ge=1, le=2_000, description="Integration calls in flight per process.")
-    heartbeat_file: Path | None = Field(default=None, description="Touched by a worker while it polls the broker.")
-    worker_grace_seconds: float = Field(default=4.0, ge=0, le=600, description="Time for calls in flight at shutdown.")
+    pump_slice_seconds: float = Field(
+        default=60.0, ge=1, le=600, description="Longest life of one pump task."
+    )
+    pump_linger_ms: float = Field(
+        default=200.0, ge=0, le=10_000, description="How long an idle pump waits for more."
+    )
+    deliver_in_flight: int = Field(
+        default=1000, ge=1, le=20_000, description="Webhook calls in flight per process."
+    )
+    execute_in_flight: int = Field(
+        default=64, ge=1, le=2_000, description="Integration calls in flight per process."
+    )
+    heartbeat_file: Path | None = Field(
+        default=None, description="Touched by a worker while it polls the broker."
+    )
+    worker_grace_seconds: float = Field(
+        default=4.0, ge=0, le=600, description="Time for calls in flight at shutdown."
+    )
     leader_lease_seconds: float = Field(default=30.0, ge=1, le=300)
 
     webhook_timeout_seconds: float = Field(default=15.0, ge=0.1, le=60)
@@ -119,7 +150,9 @@ class Settings(BaseSettings):
         if url.scheme != "unix":
             return url.geturl()
         # kombu's name for the number of the database; it ignores redis-py's `db` without a word.
-        query = urlencode([("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(url.query)])
+        query = urlencode(
+            [("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(url.query)]
+        )
         return f"redis+socket://{url.path}" + (f"?{query}" if query else "")
 
 
@@ -159,12 +192,19 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     source = dict(os.environ if environ is None else environ)
     source |= _with_files(source)
     fields = {
-        name: source[_PREFIX + name.upper()] for name in Settings.model_fields if source.get(_PREFIX + name.upper())
+        name: source[_PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if source.get(_PREFIX + name.upper())
     }
     known = {_PREFIX + name.upper() for name in Settings.model_fields}
     unknown = sorted(
-        n for n in source if n.startswith(_PREFIX) and n not in known and n.removesuffix("_FILE") not in known
-        and n not in _NOT_SETTINGS and not _KUBERNETES_LINK.search(n)
+        n
+        for n in source
+        if n.startswith(_PREFIX)
+        and n not in known
+        and n.removesuffix("_FILE") not in known
+        and n not in _NOT_SETTINGS
+        and not _KUBERNETES_LINK.search(n)
     )
     if unknown:
         raise ConfigError(

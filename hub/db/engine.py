@@ -55,7 +55,9 @@ def require_database_url(settings: Settings) -> str:
         ConfigError: HUB_DATABASE_URL is not set.
     """
     if settings.database_url is None:
-        raise ConfigError("HUB_DATABASE_URL is not set: point it to a Postgres, or start everything with `hub up`.")
+        raise ConfigError(
+            "HUB_DATABASE_URL is not set: point it to a Postgres, or start everything with `hub up`."
+        )
     return settings.database_url.get_secret_value()
 
 

@@ -14,10 +14,9 @@ Every call is one statement, whatever the number of rows. What a row means is le
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Connection, Row, TextClause, text
@@ -25,6 +24,9 @@ from sqlalchemy import Connection, Row, TextClause, text
 from hub.core.ids import new_uuid
 from hub.db.schema import SCHEMA
 from hub.db.states import FINISHED, QUARANTINE_AFTER, QUARANTINED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FINISHED = ", ".join(f"'{state.value}'" for state in sorted(FINISHED))
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, LargeBinary, PrimaryKeyConstraint, SmallInteger, Table, Text
-from sqlalchemy import REAL, Index, text as sql
+from sqlalchemy import (
+    REAL,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSON
 
 from hub.db.schema import Timestamp, id_column, metadata
@@ -17,7 +29,13 @@ _STATES = ", ".join(f"'{state.value}'" for state in State)
 def ledger_columns() -> list[Any]:
     """The columns that make a table a ledger; see `hub.db.ledger` for who writes them."""
     return [
-        Column("state", Text, CheckConstraint(f"state IN ({_STATES})", name="state"), nullable=False, server_default="due"),
+        Column(
+            "state",
+            Text,
+            CheckConstraint(f"state IN ({_STATES})", name="state"),
+            nullable=False,
+            server_default="due",
+        ),
         Column("due_at", Timestamp, nullable=False, server_default=sql("now()")),
         Column("lease_owner", Text),
         Column("lease_until", Timestamp),
@@ -54,7 +72,12 @@ attempt = Table(
     Column("fence", Integer, nullable=False),
     Column("worker", Text),
     Column("started_at", Timestamp, nullable=False),
-    Column("outcome", Text, CheckConstraint("outcome IN ('succeeded', 'failed', 'interrupted')", name="outcome"), nullable=False),
+    Column(
+        "outcome",
+        Text,
+        CheckConstraint("outcome IN ('succeeded', 'failed', 'interrupted')", name="outcome"),
+        nullable=False,
+    ),
     # Its lease had lapsed when the result came: recorded, but it decided nothing.
     Column("late", Boolean, nullable=False, server_default="false"),
     Column("error_class", Text),

@@ -96,7 +96,9 @@ def drop_old(conn: Connection, today: date, *, keep_days: int) -> list[str]:
             if day >= today - timedelta(days=keep_days):
                 continue
             if table in _LEDGERS and conn.scalar(
-                text(f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{name} WHERE state IN ('due', 'leased', 'held'))")
+                text(
+                    f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{name} WHERE state IN ('due', 'leased', 'held'))"
+                )
             ):
                 continue
             conn.execute(text(f"DROP TABLE {SCHEMA}.{name}"))

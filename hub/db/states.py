@@ -1,10 +1,10 @@
 """The life of a unit of work, as a table. Pure: the ledger's SQL and its state-machine test both follow it.
 
-    due ──claim──▶ leased ──▶ done | failed | expired | skipped
-     ▲               │
-     │◀── retry, hand back, lapse (attempt interrupted) ──┘
-     ├──▶ held  (paused, disabled, breaker open, over a limit, quarantined; costs no attempt) ──resume──▶ due
-     └──▶ cancelled; any finished state ──revive (resend)──▶ due
+due ──claim──▶ leased ──▶ done | failed | expired | skipped
+ ▲               │
+ │◀── retry, hand back, lapse (attempt interrupted) ──┘
+ ├──▶ held  (paused, disabled, breaker open, over a limit, quarantined; costs no attempt) ──resume──▶ due
+ └──▶ cancelled; any finished state ──revive (resend)──▶ due
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ POOLS = {
     "deliver": "hub.deliver",
     "system": "hub.system,hub.intake,hub.bulk",
 }
+#: The system pool runs threads: its tasks are short database work beside one long health-check pump, and a sweep must
+#: never wait behind that pump.
+_POOL_OPTIONS = {"system": ("-P", "threads", "-c", "6")}
 _CELERY = ("-m", "celery", "--quiet", "-A", "workers.app")
 #: Celery's six lines about root; a container runs as root, and its tasks carry JSON alone.
 _NO_ROOT_WARNING = "ignore:You're running the worker with superuser"
@@ -93,7 +96,7 @@ def _worker(
         name=pool,
         argv=[
             python, *_CELERY, "worker", "-Q", queues, "-c", str(count), "-n", f"{pool}@%h",
-            "--without-gossip", "--without-mingle", "-l", "WARNING",
+            "--without-gossip", "--without-mingle", "-l", "WARNING", *_POOL_OPTIONS.get(pool, ()),
         ],
         env={
             **env,

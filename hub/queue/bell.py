@@ -13,12 +13,16 @@ So a ring costs one Redis round trip, and a Celery message only when nobody is a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import redis
-from celery import Celery
 
 from hub.queue.contracts import DOORBELL_IDS, Doorbell, Queue, TaskName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery import Celery
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +76,11 @@ class Bell:
         try:
             news = self._ring(keys=_keys(task), args=[_RUNG_MS, _SENT_MS])
         except redis.RedisError as error:
-            log.warning("The doorbell of %s is out of reach (%s); the sweep will find the rows.", task.value, _kind(error))
+            log.warning(
+                "The doorbell of %s is out of reach (%s); the sweep will find the rows.",
+                task.value,
+                _kind(error),
+            )
             news = 1
         return self._publish(task, ids) if news else True
 
@@ -89,7 +97,11 @@ class Bell:
         try:
             self._app.send_task(task.value, kwargs={"payload": payload.model_dump(mode="json")})
         except Exception as error:  # noqa: BLE001 - kombu's brokers raise dozens of types
-            log.warning("The broker took no doorbell for %s (%s); the sweep will ring again.", task.value, _kind(error))
+            log.warning(
+                "The broker took no doorbell for %s (%s); the sweep will ring again.",
+                task.value,
+                _kind(error),
+            )
             return False
         return True
 
@@ -98,7 +110,10 @@ class Bell:
     def wake(self, task: TaskName) -> None:
         """A pump started, or has room again: rings are heard by it from now on."""
         awake, _, sent = _keys(task)
-        self._quietly(lambda: self._redis.pipeline(transaction=False).set(awake, "1", px=_AWAKE_MS).delete(sent).execute())
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.set(awake, "1", px=_AWAKE_MS)
+        pipe.delete(sent)
+        self._quietly(pipe.execute)
 
     def sleep(self, task: TaskName) -> None:
         """The pump is full or about to end: rings become messages again."""
@@ -107,8 +122,11 @@ class Bell:
     def answered(self, task: TaskName) -> bool:
         """Was there a ring since the last call? True as well when Redis does not answer: looking is cheap."""
         awake, rung, _ = _keys(task)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.delete(rung)
+        pipe.pexpire(awake, _AWAKE_MS)
         try:
-            had, _ = self._redis.pipeline(transaction=False).delete(rung).pexpire(awake, _AWAKE_MS).execute()
+            had, _ = pipe.execute()
         except redis.RedisError:
             return True
         return bool(had)

@@ -20,19 +20,23 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from hub.queue.bell import Bell
-from hub.queue.contracts import TaskName
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hub.queue.bell import Bell
+    from hub.queue.contracts import TaskName
 
 log = logging.getLogger(__name__)
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Job_contra = TypeVar("Job_contra", contravariant=True)
+Result_contra = TypeVar("Result_contra", contravariant=True)
 
 #: How often an idle or busy pump looks at the bell, seconds.
 _LOOK = 0.005
@@ -43,14 +47,14 @@ _running: set[TaskName] = set()
 _running_lock = threading.Lock()
 
 
-class Source(Protocol[Job, Result]):
+class Source(Protocol[Job, Result_contra]):
     """Where jobs come from and where their results go. Called from the pump's threads, never from two at once."""
 
     def claim(self, limit: int) -> tuple[list[Job], bool]:
         """Lease up to `limit` rows; the flag says that more are probably due."""
         ...
 
-    def record(self, results: Sequence[Result]) -> Callable[[], None]:
+    def record(self, results: Sequence[Result_contra]) -> Callable[[], None]:
         """Decide what becomes of finished jobs; the returned action writes it and may be repeated."""
         ...
 
@@ -59,7 +63,7 @@ class Source(Protocol[Job, Result]):
         ...
 
 
-class Runner(Protocol[Job, Result]):
+class Runner(Protocol[Job_contra, Result]):
     """Makes the calls. Lives as long as its process, so that connections outlive one pump."""
 
     @property
@@ -67,7 +71,7 @@ class Runner(Protocol[Job, Result]):
         """Calls under way."""
         ...
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job_contra) -> None:
         """Start a job; returns at once."""
         ...
 
@@ -142,6 +146,12 @@ class Pump(Generic[Job, Result]):
         self._feeding = True
         self._recording = True
         self._fault: Exception | None = None
+        # The feeder's own state.
+        self._more = True
+        self._awake = True
+        self._looked = 0.0
+        self._idle_since = time.monotonic()
+        self._trouble = 0
         self.report = Report()
 
     def run(self) -> Report:
@@ -233,14 +243,9 @@ class Pump(Generic[Job, Result]):
             _insist(self._source.hand_back(waiting), "hand rows back", until=time.monotonic() + 2)
             self.report.handed_back += len(waiting)
 
-    # -- feeder -------------------------------------------------------------------------------------------------------
+    # -- feeder -----------------------------------------------------------------------------------------------------
 
     def _feed(self) -> None:
-        idle_since = time.monotonic()
-        looked = 0.0
-        more = True
-        awake = True
-        trouble = 0
         while self._feeding:
             now = time.monotonic()
             if now >= self._ends:
@@ -249,49 +254,61 @@ class Pump(Generic[Job, Result]):
             room = self._capacity - self._held
             # Small claims cost as much as large ones: wait until an eighth of the room is free.
             if room < max(1, min(_BATCH, self._capacity) // 8):
-                if awake:
-                    self._bell.sleep(self._task)
-                    self._bell.call_help(self._task)
-                    awake = False
-                with self._room:
-                    self._room.wait(0.05)
-                continue
-            if not awake:
-                self._bell.wake(self._task)
-                awake = more = True
-            if not (more or now - looked > _LOOK_ANYWAY or self._bell.answered(self._task)):
-                if self._held:
-                    idle_since = now
-                elif now - idle_since > self._linger:
-                    # Rings must become messages again before the last look, or one could fall between the two.
-                    self._bell.sleep(self._task)
-                    awake = False
-                    if not self._bell.answered_after_sleep(self._task):
-                        break
-                    more = True
-                    continue
+                self._wait_for_room()
+            elif self._news(now):
+                self._claim(min(room, _BATCH))
+            elif self._idle_for(now) <= self._linger:
                 time.sleep(_LOOK)
-                continue
-            looked = now
-            try:
-                jobs, more = self._source.claim(min(room, _BATCH))
-                trouble = 0
-            except SQLAlchemyError as error:
-                trouble += 1
-                more = True
-                log.warning("Could not claim (%s); trying again.", _reason(error))
-                time.sleep(min(2.0, 0.1 * 2**trouble))
-                continue
-            if jobs:
-                idle_since = now
-                with self._room:
-                    self._held += len(jobs)
-                self.report.claimed += len(jobs)
-                self._inbox.put(jobs)
-                self._runner.wake()
+            elif self._fell_asleep():
+                break
         self._bell.sleep(self._task)
         self._feeding = False
         self._runner.wake()
+
+    def _wait_for_room(self) -> None:
+        if self._awake:
+            self._bell.sleep(self._task)
+            self._bell.call_help(self._task)
+            self._awake = False
+        with self._room:
+            self._room.wait(0.05)
+
+    def _news(self, now: float) -> bool:
+        """Is a look at the database worth it?"""
+        if not self._awake:
+            self._bell.wake(self._task)
+            self._awake = self._more = True
+        return self._more or now - self._looked > _LOOK_ANYWAY or self._bell.answered(self._task)
+
+    def _idle_for(self, now: float) -> float:
+        if self._held:
+            self._idle_since = now
+        return now - self._idle_since
+
+    def _fell_asleep(self) -> bool:
+        """Rings become messages again first, then comes the last look: none can fall between the two."""
+        self._bell.sleep(self._task)
+        self._awake = False
+        return not self._bell.answered_after_sleep(self._task)
+
+    def _claim(self, limit: int) -> None:
+        self._looked = time.monotonic()
+        try:
+            jobs, self._more = self._source.claim(limit)
+        except SQLAlchemyError as error:
+            self._trouble += 1
+            self._more = True
+            log.warning("Could not claim (%s); trying again.", _reason(error))
+            time.sleep(min(2.0, 0.1 * 2**self._trouble))
+            return
+        self._trouble = 0
+        if jobs:
+            self._idle_since = self._looked
+            with self._room:
+                self._held += len(jobs)
+            self.report.claimed += len(jobs)
+            self._inbox.put(jobs)
+            self._runner.wake()
 
     # -- recorder -----------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,14 @@ Rows are committed before this is asked; a thread rings afterwards. A paused Red
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from hub.queue.bell import Bell
 from hub.queue.contracts import DOORBELL_IDS, TaskName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub.queue.bell import Bell
 
 
 class Ringer:

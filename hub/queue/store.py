@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
 
 
 def take_lead(conn: Connection, name: str, owner: str, seconds: float) -> bool:
@@ -35,7 +37,9 @@ def take_lead(conn: Connection, name: str, owner: str, seconds: float) -> bool:
 
 def drop_lead(conn: Connection, name: str, owner: str) -> None:
     """Let somebody else lead at once. Served by the primary key."""
-    conn.execute(text("DELETE FROM hub.leader WHERE name = :name AND owner = :owner"), {"name": name, "owner": owner})
+    conn.execute(
+        text("DELETE FROM hub.leader WHERE name = :name AND owner = :owner"), {"name": name, "owner": owner}
+    )
 
 
 def start_tick(conn: Connection, name: str, scheduled_for: datetime, owner: str) -> bool:
@@ -91,13 +95,22 @@ def list_workers(conn: Connection) -> Sequence[Row[Any]]:
 def read_leader(conn: Connection, name: str) -> Row[Any] | None:
     """Who leads, and for how many more seconds. Served by the primary key."""
     return conn.execute(
-        text("SELECT owner, extract(epoch FROM until - now())::float8 AS remaining FROM hub.leader WHERE name = :name"),
+        text(
+            "SELECT owner, extract(epoch FROM until - now())::float8 AS remaining FROM hub.leader WHERE name = :name"
+        ),
         {"name": name},
     ).one_or_none()
 
 
 def record_rejected(
-    conn: Connection, row_id: uuid.UUID, *, task: str | None, queue: str | None, reason: str, headers: str, body: str
+    conn: Connection,
+    row_id: uuid.UUID,
+    *,
+    task: str | None,
+    queue: str | None,
+    reason: str,
+    headers: str,
+    body: str,
 ) -> None:
     """Keep a message that no task understood. Insert only."""
     conn.execute(

@@ -1,0 +1,1 @@
+"""Outgoing webhooks: endpoints, publishing, matching, signing, fan-out, delivery, retries."""

@@ -55,17 +55,21 @@ def list_endpoints(hub: Hub, caller: Reader, paging: Paging) -> Page[schemas.End
 def read_endpoint(endpoint_id: str, hub: Hub, caller: Reader) -> schemas.Endpoint:
     """Its secret is shown as the last four characters and a fingerprint."""
     with hub.engine.connect() as conn:
-        row = store.find_endpoint(conn, caller.tenant_id, parse_id(Kind.ENDPOINT, endpoint_id, field="endpoint_id"))
+        row = store.find_endpoint(
+            conn, caller.tenant_id, parse_id(Kind.ENDPOINT, endpoint_id, field="path.endpoint_id")
+        )
         shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id])
     return _endpoint(row, shown)
 
 
-@router.patch("/endpoints/{endpoint_id}", tags=["Endpoints"], summary="Change, pause or re-enable an endpoint")
+@router.patch(
+    "/endpoints/{endpoint_id}", tags=["Endpoints"], summary="Change, pause or re-enable an endpoint"
+)
 def update_endpoint(
     endpoint_id: str, body: schemas.EndpointUpdate, hub: Hub, caller: Writer
 ) -> schemas.Endpoint:
     """What is left out stays. Setting `status` to `active` sends what was held meanwhile."""
-    key = parse_id(Kind.ENDPOINT, endpoint_id, field="endpoint_id")
+    key = parse_id(Kind.ENDPOINT, endpoint_id, field="path.endpoint_id")
     with hub.engine.begin() as conn:
         row, resumed = endpoints.change(conn, caller, key, body, policy=hub.policy)
         shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id])
@@ -77,7 +81,7 @@ def update_endpoint(
 @router.delete("/endpoints/{endpoint_id}", status_code=204, tags=["Endpoints"], summary="Delete an endpoint")
 def delete_endpoint(endpoint_id: str, hub: Hub, caller: Writer) -> Response:
     """What waits for it is cancelled; its history stays readable."""
-    key = parse_id(Kind.ENDPOINT, endpoint_id, field="endpoint_id")
+    key = parse_id(Kind.ENDPOINT, endpoint_id, field="path.endpoint_id")
     with hub.engine.begin() as conn:
         endpoints.remove(conn, caller, key, vault=hub.vault)
     return Response(status_code=204)
@@ -95,7 +99,9 @@ def list_events(
 ) -> Page[schemas.Event]:
     """Newest first."""
     with hub.engine.connect() as conn:
-        rows = store.list_messages(conn, caller.tenant_id, event_type=type, before=paging.after, limit=paging.limit)
+        rows = store.list_messages(
+            conn, caller.tenant_id, event_type=type, before=paging.after, limit=paging.limit
+        )
     return _page(rows, paging, lambda row: schemas.Event(**_event(row)))
 
 
@@ -103,14 +109,18 @@ def list_events(
 def read_event(event_id: str, hub: Hub, caller: EventReader) -> schemas.EventDetail:
     """With its payload."""
     with hub.engine.connect() as conn:
-        row = store.find_message(conn, caller.tenant_id, parse_id(Kind.MESSAGE, event_id, field="event_id"))
+        row = store.find_message(
+            conn, caller.tenant_id, parse_id(Kind.MESSAGE, event_id, field="path.event_id")
+        )
     return schemas.EventDetail(**_event(row), data=msgspec.json.decode(row.data))
 
 
 @router.get("/events/{event_id}/deliveries", tags=["Events"], summary="Where an event went")
-def list_event_deliveries(event_id: str, hub: Hub, caller: EventReader, paging: Paging) -> Page[schemas.Delivery]:
+def list_event_deliveries(
+    event_id: str, hub: Hub, caller: EventReader, paging: Paging
+) -> Page[schemas.Delivery]:
     """One delivery for each endpoint that matched."""
-    key = parse_id(Kind.MESSAGE, event_id, field="event_id")
+    key = parse_id(Kind.MESSAGE, event_id, field="path.event_id")
     with hub.engine.connect() as conn:
         store.find_message(conn, caller.tenant_id, key)
         rows = store.list_deliveries(
@@ -145,16 +155,20 @@ def list_deliveries(
 def read_delivery(delivery_id: str, hub: Hub, caller: EventReader) -> schemas.DeliveryDetail:
     """Every call that was made, with status, timings and an excerpt of the answer."""
     with hub.engine.connect() as conn:
-        row = store.find_delivery(conn, caller.tenant_id, parse_id(Kind.DELIVERY, delivery_id, field="delivery_id"))
+        row = store.find_delivery(
+            conn, caller.tenant_id, parse_id(Kind.DELIVERY, delivery_id, field="path.delivery_id")
+        )
         attempts = store.list_attempts(conn, caller.tenant_id, row.id)
     return schemas.DeliveryDetail(**_delivery(row), attempt_log=[_attempt(a) for a in attempts])
 
 
-@router.post("/deliveries/{delivery_id}/resend", status_code=202, tags=["Deliveries"], summary="Send a delivery again")
+@router.post(
+    "/deliveries/{delivery_id}/resend", status_code=202, tags=["Deliveries"], summary="Send a delivery again"
+)
 def resend_delivery(delivery_id: str, hub: Hub, caller: EventWriter) -> schemas.Delivery:
     """Same bytes, same `webhook-id`, a new timestamp and signature."""
     with hub.engine.begin() as conn:
-        row = endpoints.resend(conn, caller, parse_id(Kind.DELIVERY, delivery_id, field="delivery_id"))
+        row = endpoints.resend(conn, caller, parse_id(Kind.DELIVERY, delivery_id, field="path.delivery_id"))
     hub.ring(TaskName.DELIVERIES_SEND, [delivery_id])
     return schemas.Delivery(**_delivery(row))
 
@@ -179,7 +193,9 @@ def _endpoint(row: Row[Any], shown: dict[Any, Description]) -> schemas.Endpoint:
         timeout_seconds=row.timeout_seconds,
         retry_schedule=row.retry_schedule,
         metadata=row.metadata,
-        secret=None if secret is None else schemas.SecretView(last4=secret.last4, fingerprint=secret.fingerprint),
+        secret=None
+        if secret is None
+        else schemas.SecretView(last4=secret.last4, fingerprint=secret.fingerprint),
         status=row.status,
         status_reason=row.status_reason,
         version=row.version,
@@ -216,7 +232,11 @@ def _delivery(row: Row[Any]) -> dict[str, Any]:
 
 
 def _attempt(row: Row[Any]) -> schemas.Attempt:
-    values = {name: getattr(row, name) for name in schemas.Attempt.model_fields if name not in {"id", "response_body"}}
+    values = {
+        name: getattr(row, name)
+        for name in schemas.Attempt.model_fields
+        if name not in {"id", "response_body"}
+    }
     return schemas.Attempt(
         **values, id=format_id(Kind.ATTEMPT, row.id), response_body=_as_text(row.response_body)
     )

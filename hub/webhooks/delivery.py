@@ -7,27 +7,31 @@ deliveries is one transaction that starts with the fence check: two workers cann
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
 from hub.access.store import bump_config_version
-from hub.core.clock import Clock
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.ledger import Attempt, Completion
 from hub.db.states import State
-from hub.net.multi import Call, MultiSender
 from hub.net.outcome import Outcome
+from hub.net.transfer import Call
 from hub.webhooks import store
-from hub.webhooks.directory import Directory, Target
 from hub.webhooks.matching import matches
 from hub.webhooks.retry import next_step
 from hub.webhooks.signing import sign
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from hub.core.clock import Clock
+    from hub.net.multi import MultiSender
+    from hub.webhooks.directory import Directory, Target
 
 #: Messages fanned out in one claim.
 _MESSAGES = 250
@@ -60,7 +64,7 @@ class Job:
     step: int
     target: Target
     envelope: Envelope
-    started_at: datetime = field(default=datetime.min)
+    started_at: datetime = field(default=datetime.min.replace(tzinfo=UTC))
 
 
 #: A job and what came of it; None: it was cut off at shutdown.
@@ -95,15 +99,21 @@ class DeliverySource:
         """Lease up to `limit` deliveries: new messages first, with a quarter of the room kept for the others."""
         with self._engine.begin() as conn:
             _claims_may_be_lost(conn)
-            waiting = store.DELIVERIES.claim(conn, owner=self._owner, limit=max(1, limit // 4), lease=self._lease)
-            messages = store.MESSAGES.claim(conn, owner=self._owner, limit=min(_MESSAGES, limit), lease=self._lease)
+            waiting = store.DELIVERIES.claim(
+                conn, owner=self._owner, limit=max(1, limit // 4), lease=self._lease
+            )
+            messages = store.MESSAGES.claim(
+                conn, owner=self._owner, limit=min(_MESSAGES, limit), lease=self._lease
+            )
         jobs = self._continue(waiting) if waiting else []
         if messages:
             jobs += self._fan_out(messages, room=limit - len(jobs))
         elif len(waiting) == max(1, limit // 4) and limit > 1:
             with self._engine.begin() as conn:
                 _claims_may_be_lost(conn)
-                rest = store.DELIVERIES.claim(conn, owner=self._owner, limit=limit - len(waiting), lease=self._lease)
+                rest = store.DELIVERIES.claim(
+                    conn, owner=self._owner, limit=limit - len(waiting), lease=self._lease
+                )
             jobs += self._continue(rest) if rest else []
         return jobs, bool(waiting or messages)
 
@@ -123,11 +133,15 @@ class DeliverySource:
             if target is None or envelope is None:
                 reason = "endpoint_deleted" if target is None else "event_expired"
                 stopped.append(
-                    Completion(row.id, row.tenant_id, row.fence, State.CANCELLED, step=row.step, reason=reason)
+                    Completion(
+                        row.id, row.tenant_id, row.fence, State.CANCELLED, step=row.step, reason=reason
+                    )
                 )
             elif target.hold:
                 stopped.append(
-                    Completion(row.id, row.tenant_id, row.fence, State.HELD, step=row.step, reason=target.hold)
+                    Completion(
+                        row.id, row.tenant_id, row.fence, State.HELD, step=row.step, reason=target.hold
+                    )
                 )
             else:
                 jobs.append(Job(row.id, row.tenant_id, row.fence, row.attempt, row.step, target, envelope))
@@ -140,16 +154,26 @@ class DeliverySource:
         with self._engine.begin() as conn:
             self._directory.refresh(conn, {message.tenant_id for message in messages})
             pairs = [
-                (message, [t for t in self._directory.targets(message.tenant_id) if matches(t.patterns, message.type)])
+                (
+                    message,
+                    [
+                        t
+                        for t in self._directory.targets(message.tenant_id)
+                        if matches(t.patterns, message.type)
+                    ],
+                )
                 for message in messages
             ]
             done = [
                 Completion(
-                    message.id, message.tenant_id, message.fence, State.DONE,
+                    message.id,
+                    message.tenant_id,
+                    message.fence,
+                    State.DONE,
                     reason=None if targets else "no_endpoint",
                 )
                 for message, targets in pairs
-            ]  # fmt: skip
+            ]
             ours = store.MESSAGES.complete(conn, store.MESSAGES.prepare(done, worker=self._owner))
             jobs: list[Job] = []
             rows: list[store.NewDelivery] = []
@@ -187,9 +211,15 @@ class DeliverySource:
                 gone[job.target.id] = (job.tenant_id, decision.disable)
             completions.append(
                 Completion(
-                    job.id, job.tenant_id, job.fence, decision.state, decision.step, decision.due_in, decision.reason,
+                    job.id,
+                    job.tenant_id,
+                    job.fence,
+                    decision.state,
+                    decision.step,
+                    decision.due_in,
+                    decision.reason,
                     _attempt(job, outcome),
-                )  # fmt: skip
+                )
             )
         prepared = store.DELIVERIES.prepare(completions, worker=self._owner)
 

@@ -6,18 +6,21 @@ claimed is honoured for that event: there is no time to live and nothing to inva
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Connection, Row
+from typing import TYPE_CHECKING, Any
 
 from hub.access.store import config_versions
-from hub.core.settings import Settings
-from hub.vault.vault import Vault
 from hub.webhooks import store
 from hub.webhooks.signing import decode_secret
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection, Row
+
+    from hub.core.settings import Settings
+    from hub.vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
-from hub.access.principal import Principal
 from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, Invalid
 from hub.core.ids import new_uuid
 from hub.core.secret import Secret
 from hub.db.states import FINISHED, State
 from hub.net.headers import check_headers
-from hub.net.policy import AddressPolicy
-from hub.vault.vault import Vault
 from hub.webhooks import store
-from hub.webhooks.schemas import EndpointCreate, EndpointUpdate
 from hub.webhooks.signing import decode_secret, new_secret
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy import Connection, Row
+
+    from hub.access.principal import Principal
+    from hub.net.policy import AddressPolicy
+    from hub.vault.vault import Vault
+    from hub.webhooks.schemas import EndpointCreate, EndpointUpdate
 
 _NOT_NULLABLE = ("name", "url", "description", "event_types", "headers", "metadata", "status")
 _OWN_HEADERS = ("webhook-", "content-type", "user-agent")
@@ -50,7 +54,12 @@ def create(
 
 
 def change(
-    conn: Connection, caller: Principal, endpoint_id: uuid.UUID, body: EndpointUpdate, *, policy: AddressPolicy
+    conn: Connection,
+    caller: Principal,
+    endpoint_id: uuid.UUID,
+    body: EndpointUpdate,
+    *,
+    policy: AddressPolicy,
 ) -> tuple[Row[Any], int]:
     """Change an endpoint; pausing holds what waits for it, activating makes it due again.
 
@@ -61,13 +70,16 @@ def change(
     values = body.model_dump(exclude_unset=True)
     if nulls := [name for name in _NOT_NULLABLE if name in values and values[name] is None]:
         raise Invalid(
-            f"{', '.join(nulls)} must not be null.", fields=tuple(FieldError(name, "must not be null") for name in nulls)
+            f"{', '.join(nulls)} must not be null.",
+            fields=tuple(FieldError(name, "must not be null") for name in nulls),
         )
     _check_way_out(policy, values.get("url"), values.get("headers", {}))
     status = values.get("status", before.status)
     if status != before.status:
         values["status_reason"] = None if status == "active" else "by_user"
-    row = _named(lambda: store.update_endpoint(conn, caller.tenant_id, endpoint_id, values), values.get("name", ""))
+    row = _named(
+        lambda: store.update_endpoint(conn, caller.tenant_id, endpoint_id, values), values.get("name", "")
+    )
     bump_config_version(conn, caller.tenant_id)
     resumed = 0
     if status == "active" and before.status != "active":
@@ -110,13 +122,17 @@ def _check_way_out(policy: AddressPolicy, url: str | None, headers: dict[str, st
             policy.check_url(url)
             policy.check_resolves(url)
         except Invalid as error:
-            faults += [FieldError("url", f.message) for f in error.fields] or [FieldError("url", error.detail)]
+            faults += [FieldError("url", f.message) for f in error.fields] or [
+                FieldError("url", error.detail)
+            ]
     try:
         check_headers(headers, "headers")
     except Invalid as error:
         faults += error.fields
     faults += [
-        FieldError(f"headers.{name}", "is set by the hub") for name in headers if name.lower().startswith(_OWN_HEADERS)
+        FieldError(f"headers.{name}", "is set by the hub")
+        for name in headers
+        if name.lower().startswith(_OWN_HEADERS)
     ]
     if faults:
         raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING
 
 from hub.access.store import get_tenant
 from hub.core.errors import Conflict
 from hub.core.ids import Kind, parse_id
-from hub.queue.contracts import PublishEvents
 from hub.web.bodies import check_strict
 from hub.webhooks.publishing import Publication, Receipt, make_event, write
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from hub.queue.contracts import PublishEvents
 
 _MAX_BYTES = 4 * 1_048_576
 

@@ -32,7 +32,7 @@ def is_pattern(text: str) -> bool:
 def matches(patterns: tuple[str, ...], event_type: str) -> bool:
     """Does one of an endpoint's patterns take this event type?"""
     for pattern in patterns:
-        if pattern == "*" or pattern == event_type:
+        if pattern in {"*", event_type}:
             return True
         if pattern.endswith(".*") and event_type.startswith(pattern[:-1]):
             return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.access.idempotency import check_key, hash_body
@@ -11,8 +12,12 @@ from hub.access.scopes import Scope
 from hub.core.errors import Conflict
 from hub.web.auth import authenticate
 from hub.web.bodies import check_strict
-from hub.web.services import Services
 from hub.webhooks.publishing import Committer, Publication, read_events
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from hub.web.services import Services
 
 _encode = msgspec.json.encode
 

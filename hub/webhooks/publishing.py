@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import uuid
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from prometheus_client import Histogram
-from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.access.idempotency import Claim, Fresh, IdempotencyKeyReused, Replay, hash_body
@@ -26,9 +23,16 @@ from hub.access.store import claim_many
 from hub.core.errors import FieldError, HubError, Invalid, Malformed, Unavailable
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.queue.contracts import DOORBELL_IDS, TaskName
-from hub.web.services import Ring
 from hub.webhooks import store
 from hub.webhooks.matching import check_event_type
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from hub.web.services import Ring
 
 MAX_EVENTS = 1000
 #: Events that wait for a commit in one process; more are refused with 503 instead of filling memory.
@@ -39,7 +43,9 @@ _EVENT_ID = re.compile(r"[A-Za-z0-9_:\-]{1,128}")
 _AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 _group_size = Histogram(
-    "hub_commit_events", "Events that shared one commit.", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+    "hub_commit_events",
+    "Events that shared one commit.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000),
 )
 
 
@@ -154,7 +160,9 @@ def make_event(event_type: str, data: str, event_id: str | None, *, prefix: str 
     return Event(new_uuid(), event_type, data, event_id)
 
 
-def write(conn: Connection, publications: Sequence[Publication]) -> list[list[Receipt] | IdempotencyKeyReused]:
+def write(
+    conn: Connection, publications: Sequence[Publication]
+) -> list[list[Receipt] | IdempotencyKeyReused]:
     """Write many publications in one transaction: one statement, two more when ids or keys are given.
 
     Args:
@@ -171,7 +179,12 @@ def write(conn: Connection, publications: Sequence[Publication]) -> list[list[Re
             conn,
             [
                 store.NewMessage(
-                    event.row_id, publication.tenant_id, event.type, event.data, publication.source, event.event_id
+                    event.row_id,
+                    publication.tenant_id,
+                    event.type,
+                    event.data,
+                    publication.source,
+                    event.event_id,
                 )
                 for publication, event in fresh
             ],
@@ -192,7 +205,9 @@ def _settle_requests(
         assert publication.idempotency is not None
         key, body_hash = publication.idempotency
         response = [event.public_id for event in publication.events]
-        claims.append(Claim(publication.tenant_id, "events.publish", key, body_hash, response=response, status=202))
+        claims.append(
+            Claim(publication.tenant_id, "events.publish", key, body_hash, response=response, status=202)
+        )
     settled: set[int] = set()
     for i, outcome in zip(keyed, claim_many(conn, claims), strict=True):
         if isinstance(outcome, IdempotencyKeyReused):
@@ -223,9 +238,12 @@ def _settle_events(
             named.append((i, j))
             claims.append(
                 Claim(
-                    publication.tenant_id, "event", event.event_id,
-                    hash_body(f"{event.type}\0{event.data}".encode()), resource_id=event.row_id,
-                )  # fmt: skip
+                    publication.tenant_id,
+                    "event",
+                    event.event_id,
+                    hash_body(f"{event.type}\0{event.data}".encode()),
+                    resource_id=event.row_id,
+                )
             )
     for (i, j), outcome in zip(named, claim_many(conn, claims) if claims else [], strict=True):
         publication = publications[i]
@@ -296,7 +314,9 @@ class Committer:
             Unavailable: too many wait, or the database does not answer; nothing was accepted.
         """
         if self._events_waiting + len(publication.events) > _MAX_WAITING:
-            raise Unavailable(f"{self._events_waiting} events wait to be written; send this again in a moment.")
+            raise Unavailable(
+                f"{self._events_waiting} events wait to be written; send this again in a moment."
+            )
         waiting = _Waiting(publication, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._events_waiting += len(publication.events)
@@ -334,7 +354,9 @@ class Committer:
         except HubError as error:
             answers = [error] * len(group)
         except SQLAlchemyError as error:
-            failure = Unavailable(f"The database did not take the events ({type(error).__name__}); send them again.")
+            failure = Unavailable(
+                f"The database did not take the events ({type(error).__name__}); send them again."
+            )
             answers = [failure] * len(group)
         except Exception as error:  # noqa: BLE001 - every request gets an answer
             answers = [error] * len(group)
@@ -354,7 +376,9 @@ class Committer:
         with self._engine.begin() as conn:
             answers = write(conn, publications)
         _group_size.observe(sum(len(p.events) for p in publications))
-        ids = [r.id for a in answers if isinstance(a, list) for r in a[:DOORBELL_IDS] if r.status == "accepted"]
+        ids = [
+            r.id for a in answers if isinstance(a, list) for r in a[:DOORBELL_IDS] if r.status == "accepted"
+        ]
         if ids:
             self._ring(TaskName.DELIVERIES_SEND, ids[:DOORBELL_IDS])
         return answers

@@ -7,11 +7,14 @@ number of retries. 410 disables the endpoint. `Retry-After` on 429 and 503 can p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from random import Random
+from typing import TYPE_CHECKING
 
 from hub.db.states import State
 from hub.net.outcome import ErrorClass, Outcome, retry_after_seconds
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from random import Random
 
 #: Jitter only adds: a receiver's `Retry-After` stays honoured.
 _JITTER = 0.1
@@ -37,7 +40,9 @@ class Decision:
     disable: str | None = None
 
 
-def next_step(schedule: tuple[float, ...], outcome: Outcome, step: int, now: datetime, rng: Random) -> Decision:
+def next_step(
+    schedule: tuple[float, ...], outcome: Outcome, step: int, now: datetime, rng: Random
+) -> Decision:
     """Decide what follows an attempt.
 
     Args:

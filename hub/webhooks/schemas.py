@@ -21,7 +21,9 @@ class Input(BaseModel):
 def _check_patterns(value: list[str]) -> list[str]:
     bad = [text for text in value if not is_pattern(text)]
     if bad:
-        raise ValueError(f"{', '.join(bad[:5])}: expected an event type, a prefix such as `invoice.*`, or `*`")
+        raise ValueError(
+            f"{', '.join(bad[:5])}: expected an event type, a prefix such as `invoice.*`, or `*`"
+        )
     return value
 
 
@@ -35,7 +37,9 @@ class EndpointCreate(Input):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"name": "billing", "url": "https://example.com/webhooks", "event_types": ["invoice.*"]}]
+            "examples": [
+                {"name": "billing", "url": "https://example.com/webhooks", "event_types": ["invoice.*"]}
+            ]
         },
     )
 
@@ -43,14 +47,23 @@ class EndpointCreate(Input):
     url: str = Field(max_length=2048, description="Where deliveries are posted; http or https.")
     description: str = Field(default="", max_length=1024)
     event_types: list[str] = Field(
-        default=["*"], min_length=1, max_length=100, description="Event types, prefixes such as `invoice.*`, or `*`."
+        default=["*"],
+        min_length=1,
+        max_length=100,
+        description="Event types, prefixes such as `invoice.*`, or `*`.",
     )
     secret: str | None = Field(
-        default=None, max_length=128, description="`whsec_…`, 24 to 64 bytes in base64. Unset: the hub makes one."
+        default=None,
+        max_length=128,
+        description="`whsec_…`, 24 to 64 bytes in base64. Unset: the hub makes one.",
     )
-    headers: dict[str, str] = Field(default={}, max_length=30, description="Sent with every delivery; not for secrets.")
+    headers: dict[str, str] = Field(
+        default={}, max_length=30, description="Sent with every delivery; not for secrets."
+    )
     timeout_seconds: float | None = Field(default=None, ge=1, le=60)
-    retry_schedule: Schedule | None = Field(default=None, description="Seconds from one failed attempt to the next.")
+    retry_schedule: Schedule | None = Field(
+        default=None, description="Seconds from one failed attempt to the next."
+    )
     metadata: Metadata = {}
 
     _patterns = field_validator("event_types")(_check_patterns)
@@ -172,8 +185,11 @@ class DeliveryDetail(Delivery):
 
 
 class Receipt(BaseModel):
-    """What became of one published event: `accepted`, `duplicate` (its id was seen before, this is that event), or
-    `conflict` (its id was seen before with other content; nothing was written)."""
+    """What became of one published event.
+
+    `accepted`; `duplicate`: its id was seen before, this is that event; `conflict`: its id was seen before with other
+    content, nothing was written.
+    """
 
     id: str
     status: Literal["accepted", "duplicate", "conflict"]
@@ -190,9 +206,13 @@ class PublishEvent(Input):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"type": "invoice.paid", "data": {"invoice": "in_42", "amount": 1999}}]},
+        json_schema_extra={
+            "examples": [{"type": "invoice.paid", "data": {"invoice": "in_42", "amount": 1999}}]
+        },
     )
 
     type: str = Field(max_length=128)
     data: Any
-    id: str | None = Field(default=None, max_length=128, description="Publishing the same id twice is one event.")
+    id: str | None = Field(
+        default=None, max_length=128, description="Publishing the same id twice is one event."
+    )

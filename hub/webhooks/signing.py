@@ -9,10 +9,13 @@ import base64
 import binascii
 import hmac
 import os
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from hub.core.errors import FieldError, Invalid
 from hub.core.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 PREFIX = "whsec_"
 _MIN_BYTES, _MAX_BYTES = 24, 64
@@ -50,6 +53,4 @@ def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) ->
         body: the exact bytes that are sent.
     """
     signed = b"%b.%d.%b" % (webhook_id.encode(), timestamp, body)
-    return " ".join(
-        "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys
-    )
+    return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
@@ -15,6 +14,9 @@ from hub.db.ledger import Ledger
 from hub.db.models import attempt
 from hub.db.states import State
 from hub.webhooks.models import delivery, endpoint, message
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 MESSAGES = Ledger("message", ("type", "event_id", "data", "created_at"))
 DELIVERIES = Ledger("delivery", ("message_id", "endpoint_id"))
@@ -27,7 +29,9 @@ def insert_endpoint(conn: Connection, values: dict[str, Any]) -> Row[Any]:
     return conn.execute(insert(endpoint).values(values).returning(endpoint)).one()
 
 
-def find_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, *, lock: bool = False) -> Row[Any]:
+def find_endpoint(
+    conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, *, lock: bool = False
+) -> Row[Any]:
     """One endpoint of the tenant. Served by endpoint_pkey.
 
     Raises:
@@ -40,13 +44,17 @@ def find_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID
     return row
 
 
-def list_endpoints(conn: Connection, tenant_id: uuid.UUID, *, before: uuid.UUID | None, limit: int) -> Sequence[Row[Any]]:
+def list_endpoints(
+    conn: Connection, tenant_id: uuid.UUID, *, before: uuid.UUID | None, limit: int
+) -> Sequence[Row[Any]]:
     """The tenant's endpoints, newest first, one more than `limit`. Served by endpoint_tenant_id_id_idx."""
     query = select(endpoint).where(endpoint.c.tenant_id == tenant_id)
     return conn.execute(_page(query, endpoint, before, limit)).all()
 
 
-def update_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, values: dict[str, Any]) -> Row[Any]:
+def update_endpoint(
+    conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, values: dict[str, Any]
+) -> Row[Any]:
     """Change an endpoint and return it; its version goes up. Served by endpoint_pkey."""
     return conn.execute(
         update(endpoint)
@@ -57,7 +65,7 @@ def update_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UU
 
 
 def delete_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID) -> None:
-    """Remove an endpoint; what still waits for it is cancelled, its history stays. Served by delivery_endpoint_id_id_idx."""
+    """Remove an endpoint; what waits for it is cancelled, history stays. Served by delivery_endpoint_id_id_idx."""
     conn.execute(delete(endpoint).where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id))
     conn.execute(
         text(
@@ -74,15 +82,21 @@ def delete_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UU
 
 def load_endpoints(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Sequence[Row[Any]]:
     """All endpoints of these tenants. Served by endpoint_tenant_id_id_idx."""
-    return conn.execute(select(endpoint).where(endpoint.c.tenant_id.in_(tenant_ids)).order_by(endpoint.c.id)).all()
+    return conn.execute(
+        select(endpoint).where(endpoint.c.tenant_id.in_(tenant_ids)).order_by(endpoint.c.id)
+    ).all()
 
 
 def disable_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, reason: str) -> bool:
     """Disable an endpoint, once; False when it was disabled already. Served by endpoint_pkey."""
     row = conn.execute(
         update(endpoint)
-        .where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id, endpoint.c.status != "disabled")
-        .values(status="disabled", status_reason=reason, version=endpoint.c.version + 1, updated_at=text("now()"))
+        .where(
+            endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id, endpoint.c.status != "disabled"
+        )
+        .values(
+            status="disabled", status_reason=reason, version=endpoint.c.version + 1, updated_at=text("now()")
+        )
         .returning(endpoint.c.id)
     ).one_or_none()
     return row is not None
@@ -173,7 +187,9 @@ def insert_deliveries(conn: Connection, rows: Sequence[NewDelivery], *, owner: s
 def load_messages(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row[Any]]:
     """Messages by id, for deliveries that were claimed. Served by message_pkey."""
     rows = conn.execute(
-        text("SELECT id, type, event_id, data, created_at FROM hub.message WHERE id = ANY (CAST(:ids AS uuid[]))"),
+        text(
+            "SELECT id, type, event_id, data, created_at FROM hub.message WHERE id = ANY (CAST(:ids AS uuid[]))"
+        ),
         {"ids": list(ids)},
     )
     return {row.id: row for row in rows}
@@ -188,7 +204,9 @@ def find_message(conn: Connection, tenant_id: uuid.UUID, message_id: uuid.UUID) 
     Raises:
         NotFound: the tenant has no such message.
     """
-    row = conn.execute(select(message).where(message.c.id == message_id, message.c.tenant_id == tenant_id)).one_or_none()
+    row = conn.execute(
+        select(message).where(message.c.id == message_id, message.c.tenant_id == tenant_id)
+    ).one_or_none()
     if row is None:
         raise NotFound(f"There is no event {format_id(Kind.MESSAGE, message_id)}.")
     return row
@@ -246,7 +264,9 @@ def list_deliveries(
 def list_attempts(conn: Connection, tenant_id: uuid.UUID, work_id: uuid.UUID) -> Sequence[Row[Any]]:
     """Every attempt at one delivery, oldest first. Served by attempt_pkey."""
     return conn.execute(
-        select(attempt).where(attempt.c.work_id == work_id, attempt.c.tenant_id == tenant_id).order_by(attempt.c.id)
+        select(attempt)
+        .where(attempt.c.work_id == work_id, attempt.c.tenant_id == tenant_id)
+        .order_by(attempt.c.id)
     ).all()
 
 

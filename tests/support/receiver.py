@@ -67,7 +67,10 @@ class Receiver(asyncio.Protocol):
             delay = float(path.split(b"/")[2])
         # Unbuffered: a line that is read was answered or is about to be.
         self._log.write(b"%.6f %b %b %d\n" % (time.time(), path, webhook_id, status))
-        answer = b"HTTP/1.1 %d %b\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok" % (status, _REASONS[status])
+        answer = b"HTTP/1.1 %d %b\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok" % (
+            status,
+            _REASONS[status],
+        )
         if delay:
             asyncio.get_running_loop().call_later(delay, self._write, answer)
         else:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from hub.core.errors import HubError
 from hub.core.settings import get_settings
 from hub.db.engine import get_engine
-from hub.queue.contracts import PublishEvents, TaskName
+from hub.queue.contracts import PublishEvents, Queue, TaskName
 from hub.webhooks.intake import accept_events
 from workers import context
 from workers.rejected import record
 from workers.task import hub_task
-from hub.core.errors import HubError
-from hub.queue.contracts import Queue
 
 
 @hub_task(TaskName.EVENTS_PUBLISH, PublishEvents)

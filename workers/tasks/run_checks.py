@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,8 @@ from hub.integrations.directory import Directory
 from hub.monitoring.checks import CheckSource, Job, Result, make_runner
 from hub.net.session import GuardedSession
 from hub.queue.contracts import Doorbell, TaskName
-from hub.queue.pump import Pump
-from workers import context, shutdown
+from workers import context
+from workers.pumping import run_pump
 from workers.task import hub_task
 
 if TYPE_CHECKING:
@@ -48,16 +47,4 @@ def _source() -> CheckSource:
 @hub_task(TaskName.CHECKS_RUN, Doorbell)
 def run_checks(_payload: Doorbell) -> dict[str, Any]:
     """Make due health checks until there are none."""
-    settings = get_settings()
-    pump = Pump(
-        TaskName.CHECKS_RUN,
-        _source(),
-        _runner(),
-        context.get_bell(),
-        capacity=settings.execute_in_flight,
-        slice_seconds=settings.pump_slice_seconds,
-        linger=settings.pump_linger_ms / 1000,
-        grace=settings.worker_grace_seconds,
-        stopping=shutdown.requested,
-    )
-    return asdict(pump.run())
+    return run_pump(TaskName.CHECKS_RUN, _source(), _runner(), capacity=get_settings().execute_in_flight)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from hub.core.ids import Kind, format_id
 from hub.db.engine import get_engine
-from hub.db.ledger import Ledger
 from hub.db.states import State
 from hub.integrations.store import EXECUTIONS
 from hub.monitoring.store import CHECK_RUNS
@@ -14,6 +14,9 @@ from hub.queue.contracts import TaskName, Tick
 from hub.webhooks.store import DELIVERIES, MESSAGES
 from workers import context
 from workers.task import hub_task
+
+if TYPE_CHECKING:
+    from hub.db.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ def sweep_ledger(_payload: Tick) -> dict[str, int]:
             for row in rows:
                 if row.state == State.HELD:
                     log.error(
-                        "Quarantined %s: its worker vanished three times in a row. Look at its attempts, then resend it.",
+                        "Quarantined %s: its worker vanished three times in a row. See its attempts, then resend it.",
                         format_id(kind, row.id),
                     )
     for pump in waiting:

@@ -124,3 +124,51 @@ BEGIN
     RETURN hub.public_id('msg', row_id);
 END
 $$;
+
+-- The path, query, headers and body of the input are checked when the call is made; what is wrong with them ends the
+-- execution as failed, with the reason in its row.
+CREATE FUNCTION hub.execute_integration(
+    tenant text, integration text, operation text, input json DEFAULT '{}', idempotency_key text DEFAULT NULL
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog
+AS $$
+DECLARE
+    tenant_id uuid := hub.require_tenant(tenant);
+    row_id uuid := hub.uuid7();
+    found hub.integration%ROWTYPE;
+    known uuid;
+BEGIN
+    SELECT * INTO found FROM hub.integration i
+     WHERE i.id = hub.parse_id('int', integration) AND i.tenant_id = execute_integration.tenant_id;
+    IF found.id IS NULL THEN
+        RAISE EXCEPTION 'hub: there is no integration %', coalesce(integration, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Pass its id, int_….';
+    END IF;
+    IF found.status NOT IN ('active', 'deprecated') THEN
+        RAISE EXCEPTION 'hub: the integration is %; nothing is accepted for it until it is active', found.status
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    IF operation IS NULL OR NOT (operation = 'request' OR found.operations ? operation) THEN
+        RAISE EXCEPTION 'hub: the integration has no operation %', coalesce(operation, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM hub.check_json('input', input, 1048576);
+    IF json_typeof(input) <> 'object' THEN
+        RAISE EXCEPTION 'hub: input must be a JSON object with path, query, headers or body'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF idempotency_key IS NOT NULL THEN
+        known := hub.claim_key(
+            tenant_id, 'executions.submit.sql', idempotency_key,
+            sha256(convert_to(integration || ' ' || operation || ' ' || input::text, 'UTF8')), row_id);
+        IF known IS NOT NULL THEN
+            RETURN hub.public_id('exe', known);
+        END IF;
+    END IF;
+    INSERT INTO hub.execution (id, tenant_id, integration_id, operation, input, source)
+    VALUES (row_id, tenant_id, found.id, operation, input, 'sql');
+    PERFORM pg_notify('hub_bell', 'hub.executions.run');
+    RETURN hub.public_id('exe', row_id);
+END
+$$;

@@ -5,12 +5,17 @@ So `hub up --help` does not load the whole product, and a broken module breaks i
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from importlib import import_module
 
 import click
 
+from hub.cli import local_hub
+from hub.cli.failures import sentence_of, tell
 from hub.core.errors import ConfigError, HubError
+from hub.core.logging import configure_logging
 
 #: Command name → (module, attribute, one line for `hub --help`).
 COMMANDS = {
@@ -31,6 +36,9 @@ COMMANDS = {
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CONFIG = 3
+
+#: Commands that describe or make a hub; all others look for the one that runs here.
+_WITHOUT_LOCAL_HUB = frozenset({"up", "config"})
 
 
 class LazyGroup(click.Group):
@@ -62,8 +70,11 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="integration-hub", prog_name="hub")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """A durable integration and webhook hub on Postgres, Celery and Redis."""
+    if ctx.invoked_subcommand not in _WITHOUT_LOCAL_HUB:
+        local_hub.fill(os.environ)
 
 
 def main() -> None:
@@ -71,10 +82,16 @@ def main() -> None:
     try:
         cli()
     except ConfigError as error:
-        click.echo(f"hub: {error.detail}", err=True)
+        tell(error)
         sys.exit(EXIT_CONFIG)
     except HubError as error:
-        click.echo(f"hub: {error.detail}", err=True)
+        tell(error)
+        sys.exit(EXIT_FAILED)
+    except Exception as error:  # a traceback says nothing to who typed the command
+        click.echo(f"hub: {sentence_of(error)}", err=True)
+        if os.environ.get("HUB_LOG_LEVEL", "").upper() == "DEBUG":
+            configure_logging("DEBUG")
+            logging.getLogger(__name__).exception("Where it happened:")
         sys.exit(EXIT_FAILED)
 
 

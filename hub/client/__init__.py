@@ -34,6 +34,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hub.client.encoding import Json
 from hub.client.errors import BrokerUnavailable, FieldProblem, HubApiError, HubClientError, HubUnreachable
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ __all__ = [
     "HubApiError",
     "HubClientError",
     "HubUnreachable",
+    "Json",
 ]
 
 _LAZY = {"HttpClient": "hub.client.http", "CeleryClient": "hub.client.celery"}

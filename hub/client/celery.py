@@ -18,6 +18,7 @@ import re
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 from kombu import Connection, Queue
@@ -93,7 +94,7 @@ class CeleryClient:
 
         Args:
             type: dotted event type, e.g. `invoice.paid`.
-            data: any JSON value; receivers get exactly the bytes that are made of it here.
+            data: any JSON value, or a `Json`; receivers get exactly the bytes that are made of it here.
             id: your own id: publishing it twice, ever, is one event. Made here when not given.
 
         Returns:
@@ -204,7 +205,7 @@ def task_message(
         summary: shown in Flower and in logs instead of the payload.
     """
     name = str(task_id)
-    headers = {
+    headers: dict[str, Any] = {
         "lang": "py",
         "task": task.value,
         "id": name,
@@ -221,6 +222,9 @@ def task_message(
         "kwargsrepr": f"{{'payload': {summary}}}",
         "origin": f"{os.getpid()}@{socket.gethostname()}",
         "ignore_result": True,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
     }
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = ((), {"payload": payload.model_dump(mode="json")}, embed)
@@ -228,8 +232,12 @@ def task_message(
 
 
 def _connection(url: str, prefix: str, patience: float) -> Connection:
-    if url.startswith("unix://"):
-        url = "redis+socket://" + url.removeprefix("unix://")
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        # redis-py's spelling; kombu has another name for the number of the database.
+        query = parse_qsl(parts.query)
+        renamed = urlencode([("virtual_host" if name == "db" else name, value) for name, value in query])
+        url = f"redis+socket://{parts.path}" + (f"?{renamed}" if renamed else "")
     if url.startswith("redis"):
         options: dict[str, Any] = {
             "global_keyprefix": prefix,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from urllib.parse import quote
 
-from hub.client.encoding import to_json
+from hub.client.encoding import event_to_json, to_json
 from hub.client.transport import Transport
 from hub.core.ids import new_uuid
 
@@ -83,14 +83,14 @@ class HttpClient:
 
         Args:
             type: dotted event type, e.g. `invoice.paid`.
-            data: any JSON value; receivers get exactly the bytes that are made of it here.
+            data: any JSON value, or a `Json`; receivers get exactly the bytes that are made of it here.
             id: your own id, which becomes the `webhook-id`: publishing it twice, ever, is one event.
             idempotency_key: the same request with the same key is done once; made here when not given.
         """
         event: EventInput = {"type": type, "data": data}
         if id is not None:
             event["id"] = id
-        receipt: Receipt = self._post("/v1/events", event, idempotency_key)[1]
+        receipt: Receipt = self._post("/v1/events", event_to_json(event), idempotency_key)[1]
         return receipt
 
     def publish_many(self, events: Sequence[EventInput], idempotency_key: str | None = None) -> list[Receipt]:
@@ -103,7 +103,8 @@ class HttpClient:
         Returns:
             A receipt for each event, in order.
         """
-        receipts: list[Receipt] = self._post("/v1/events", list(events), idempotency_key)[1]["data"]
+        body = "[" + ",".join(map(event_to_json, events)) + "]"
+        receipts: list[Receipt] = self._post("/v1/events", body, idempotency_key)[1]["data"]
         return receipts
 
     def get_event(self, event_id: str) -> EventDetail:
@@ -155,7 +156,7 @@ class HttpClient:
         Returns:
             `id` and `state`; everything, also `result` and `error`, when it ended within the wait.
         """
-        body = {"operation": operation, "input": dict(input or {})}
+        body = to_json({"operation": operation, "input": dict(input or {})})
         headers = {} if wait is None else {"Prefer": f"wait={max(0, round(wait))}"}
         answer: Accepted | ExecutionDetail = self._post(
             f"/v1/integrations/{_part(integration)}/execute",
@@ -288,7 +289,7 @@ class HttpClient:
     def _post(
         self,
         path: str,
-        body: Any,
+        body: str,
         key: str | None,
         *,
         headers: Mapping[str, str] | None = None,
@@ -296,7 +297,7 @@ class HttpClient:
     ) -> tuple[int, Any]:
         sent = {"Idempotency-Key": key or new_uuid().hex, **(headers or {})}
         return self._http.request(
-            "POST", path, body=to_json(body), headers=sent, repeatable=True, extra_wait=extra_wait
+            "POST", path, body=body, headers=sent, repeatable=True, extra_wait=extra_wait
         )
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:

@@ -1,0 +1,99 @@
+"""The statements of commands that work on the database itself: publishing as its operator, `doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from hub.core.errors import Conflict, Invalid
+from hub.db.schema import SCHEMA
+from hub.db.states import QUARANTINED
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+_LEDGERS = ("message", "delivery", "execution", "check_run")
+_OURS = "hub: "
+_UNIQUE_VIOLATION = "23505"
+
+
+class Server(NamedTuple):
+    """What the database server says of itself."""
+
+    version: int
+    encoding: str
+    now: datetime
+
+
+def publish_event(conn: Connection, tenant: str, event_type: str, data: str, event_id: str | None) -> str:
+    """Publish through the SQL door. What it reads is served by tenant_pkey and idempotency_key_pkey.
+
+    Args:
+        conn: a connection inside a transaction.
+        tenant: `ten_…`.
+        event_type: dotted event type.
+        data: JSON text.
+        event_id: the publisher's id.
+
+    Returns:
+        `msg_…`.
+
+    Raises:
+        Invalid: the function refused it.
+        Conflict: the id was used before with other content.
+    """
+    try:
+        made: str = conn.execute(
+            text("SELECT hub.publish_event(:tenant, :type, CAST(:data AS json), :id)"),
+            {"tenant": tenant, "type": event_type, "data": data, "id": event_id},
+        ).scalar_one()
+    except DBAPIError as error:
+        said = getattr(getattr(error.orig, "diag", None), "message_primary", None) or ""
+        if not said.startswith(_OURS):
+            raise
+        kind = Conflict if getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION else Invalid
+        raise kind(f"{said.removeprefix(_OURS).capitalize()}.") from None
+    return made
+
+
+def read_server(conn: Connection) -> Server:
+    """Version, encoding and clock; reads no table."""
+    row = conn.execute(
+        text(
+            "SELECT current_setting('server_version_num')::int AS version,"
+            " current_setting('server_encoding') AS encoding, clock_timestamp() AS now"
+        )
+    ).one()
+    return Server(row.version, row.encoding, row.now)
+
+
+def limit_time(conn: Connection, seconds: float) -> None:
+    """Give every later statement of this transaction so many seconds; reads no table."""
+    conn.execute(text("SELECT set_config('statement_timeout', :ms, true)"), {"ms": str(int(seconds * 1000))})
+
+
+def count_quarantined(conn: Connection) -> dict[str, int]:
+    """Quarantined rows by table.
+
+    Deliveries and executions are served by `<table>_held_idx`; messages and check runs have no index for it,
+    so the caller limits the time.
+    """
+    counts = " UNION ALL ".join(
+        f"SELECT '{table}' AS work, count(*) AS rows FROM {SCHEMA}.{table}"  # noqa: S608 - table names are ours
+        " WHERE state = 'held' AND reason = :reason"
+        for table in _LEDGERS
+    )
+    found = conn.execute(text(counts), {"reason": QUARANTINED})
+    return {row.work: row.rows for row in found if row.rows}
+
+
+def count_rejected(conn: Connection) -> int:
+    """Broker messages that were refused in the last day. Served by rejected_message_created_at_idx."""
+    count: int = conn.execute(
+        text("SELECT count(*) FROM hub.rejected_message WHERE created_at > now() - interval '1 day'")
+    ).scalar_one()
+    return count

@@ -135,7 +135,7 @@ class ExecutionSource:
                 row.input,
                 row.lapses,
                 targets[row.integration_id],
-            )  # fmt: skip
+            )
             for row in rows
         ]
         return jobs, len(rows) == limit

@@ -129,7 +129,7 @@ def _name_taken(name: str) -> Conflict:
     return Conflict(f"There is an integration {name} already.")
 
 
-# -- executions: accepting and reading ----------------------------------------------------------------------------------
+# -- executions: accepting and reading --------------------------------------------------------------------------------
 
 
 def insert_executions(
@@ -198,7 +198,7 @@ def list_executions(
 
 
 def list_attempts(conn: Connection, tenant_id: uuid.UUID, work_id: uuid.UUID) -> Sequence[Row[Any]]:
-    """The attempts of one row of work, oldest first. Served by attempt_pkey of the partitions since the row was made."""
+    """The attempts of one row of work, oldest first. Served by attempt_pkey, partitions since the row was made."""
     return conn.execute(
         text(
             "SELECT * FROM hub.attempt WHERE work_id = :id AND tenant_id = :tenant AND id >= :since ORDER BY number, id"

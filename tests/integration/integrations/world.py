@@ -20,11 +20,9 @@ from hub.access.scopes import Scope
 from hub.api.app import create_app
 from hub.core.clock import SystemClock
 from hub.core.settings import load_settings
-from hub.integrations import api as integrations_api
 from hub.integrations.directory import Directory
 from hub.integrations.pump import ExecutionSource
 from hub.integrations.pump import make_runner as make_call_runner
-from hub.monitoring import api as monitoring_api
 from hub.monitoring.checks import CheckSource
 from hub.monitoring.checks import make_runner as make_check_runner
 from hub.net.policy import AddressPolicy
@@ -126,7 +124,12 @@ class World:
 
     def source(self, owner: str = "worker") -> ExecutionSource:
         return ExecutionSource(
-            self.engine, Directory(self.services.vault), clock=SystemClock(), rng=Random(1), owner=owner, lease=LEASE
+            self.engine,
+            Directory(self.services.vault),
+            clock=SystemClock(),
+            rng=Random(1),
+            owner=owner,
+            lease=LEASE,
         )
 
     def run_executions(
@@ -186,8 +189,6 @@ def running_world(engine: Engine, database_url: str) -> Iterator[World]:
         ring=bell.ring,
     )
     app = create_app(services)
-    for feature in (integrations_api, monitoring_api):
-        app.include_router(feature.router, prefix="/v1")
     with serving(app, settings) as url:
         yield World(url, app, services, bell, tenant.id, token.reveal())
 

@@ -35,12 +35,29 @@ class Kind(StrEnum):
 _lock = threading.Lock()
 _last_ms = 0
 _counter = 0
+_random = b""
+_random_at = 0
+_POOL = 8192
 
 
 def _after_fork() -> None:
-    """A lock held by another thread at fork time would stay locked in the child for ever."""
-    global _lock  # noqa: PLW0603
+    """The child makes its own randomness; a lock that another thread held would stay locked in it for ever."""
+    global _lock, _random, _random_at  # noqa: PLW0603
     _lock = threading.Lock()
+    _random, _random_at = b"", 0
+
+
+def _take(count: int) -> int:
+    """Random bytes as a number, from a pool: each `os.urandom` gives up the GIL, and with it a thread's turn.
+
+    The caller holds the lock.
+    """
+    global _random, _random_at  # noqa: PLW0603
+    if _random_at + count > len(_random):
+        _random, _random_at = os.urandom(_POOL), 0
+    taken = _random[_random_at : _random_at + count]
+    _random_at += count
+    return int.from_bytes(taken)
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -55,9 +72,11 @@ def new_uuid(now_ms: int | None = None) -> uuid.UUID:
     global _last_ms, _counter  # noqa: PLW0603
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     with _lock:
-        if now_ms is None:
+        if now_ms is not None:
+            counter = _take(2) & 0xFFF
+        else:
             if ms > _last_ms:
-                _last_ms, _counter = ms, int.from_bytes(os.urandom(1)) & 0x7F
+                _last_ms, _counter = ms, _take(1) & 0x7F
             else:
                 ms = _last_ms
                 _counter += 1
@@ -65,9 +84,7 @@ def new_uuid(now_ms: int | None = None) -> uuid.UUID:
                     ms = _last_ms = _last_ms + 1
                     _counter = 0
             counter = _counter
-        else:
-            counter = int.from_bytes(os.urandom(2)) & 0xFFF
-    rand = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
+        rand = _take(8) & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=ms << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | rand)
 
 

@@ -1,0 +1,35 @@
+"""Deliveries per second of one deliver worker: a backlog is published while it is stopped, then it starts.
+
+Measured from the first request that the receiver sees to the last delivery that is recorded in its row, fan-out of
+the messages included, the worker's start excluded.
+"""
+
+from __future__ import annotations
+
+from tests.benchmarks import ledger, traffic
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.program import NoResult
+from tests.benchmarks.running import Bench
+
+
+def run(bench: Bench) -> list[Figure]:
+    """Deliver a backlog."""
+    bench.stop("deliver")
+    with bench.engine.begin() as conn:
+        ledger.clear(conn)
+    count = bench.pick(25_000, 8_000)
+    bench.receiver.mark()
+    traffic.publish(bench, lists=True, connections=2, requests=count // traffic.LIST_LENGTH)
+    bench.start("deliver")
+    bench.receiver.wait_for(count, seconds=60)
+    bench.wait_idle(seconds=10)
+    times = [time for time, _ in bench.receiver.requests()]
+    with bench.engine.connect() as conn:
+        rows = ledger.finished_deliveries(conn)
+    if not (rows.total == rows.done == rows.attempts == len(times) == count):
+        raise NoResult(f"{count} events, but {len(times)} requests and {rows}")
+    bench.deliveries_per_second = count / (max(rows.last, times[-1]) - times[0])
+    return [
+        Figure("recorded deliveries of one worker", bench.deliveries_per_second, "1/s", at_least=3000),
+        Figure("backlog", count, ""),
+    ]

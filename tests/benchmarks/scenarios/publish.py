@@ -1,0 +1,26 @@
+"""How many events the API accepts, and how long it takes. The deliver worker is stopped: this is the front door alone."""
+
+from __future__ import annotations
+
+from tests.benchmarks import ledger, traffic
+from tests.benchmarks.figures import Figure, latency_figures
+from tests.benchmarks.running import Bench
+
+_OPEN_RATE = 1000
+
+
+def run(bench: Bench) -> list[Figure]:
+    """Single events at a fixed rate, single events flat out, lists flat out."""
+    bench.stop("deliver")
+    seconds = bench.pick(6, 2)
+    steady = traffic.publish(bench, lists=False, connections=64, rate=_OPEN_RATE, seconds=seconds)
+    single = traffic.publish(bench, lists=False, connections=64, seconds=seconds)
+    lists = traffic.publish(bench, lists=True, connections=4, seconds=seconds)
+    with bench.engine.begin() as conn:
+        ledger.clear(conn)
+    bench.start("deliver")
+    return [
+        Figure("single events accepted, 64 connections", single.rate, "1/s"),
+        Figure("events accepted in lists of 100, 4 connections", lists.rate * traffic.LIST_LENGTH, "1/s"),
+        *latency_figures(f"single event at {_OPEN_RATE}/s, due to answered", steady.seconds),
+    ]

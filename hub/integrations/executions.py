@@ -19,6 +19,7 @@ from hub.db.states import State
 from hub.integrations import registry, store
 from hub.integrations import request as requests_
 from hub.integrations.request import Operation
+from hub.web.bodies import check_text
 
 if TYPE_CHECKING:
     import uuid
@@ -100,6 +101,7 @@ def accept_from_celery(engine: Engine, payload: SubmitExecution) -> tuple[uuid.U
     """
     tenant_id = parse_id(Kind.TENANT, payload.tenant, field="tenant")
     integration_id = parse_id(Kind.INTEGRATION, payload.integration, field="integration")
+    check_text(payload.idempotency_key, "idempotency_key")
     asked = json.dumps([payload.integration, payload.operation, payload.input], sort_keys=True)
     with engine.begin() as conn:
         get_tenant(conn, tenant_id)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from hub.core.errors import HubError
 from hub.core.ids import Kind, format_id
 from hub.db.states import State
 from hub.integrations.executions import accept_from_celery
@@ -576,6 +577,42 @@ def test_the_celery_door_writes_the_same_row_once(world: World, provider: Provid
     world.run_executions()
     assert world.read(format_id(Kind.EXECUTION, first))["state"] == "done"
     assert world.read(http)["source"] == "http"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tenant": "ten_" + "0" * 32},
+        {"tenant": "acme"},
+        {"integration": "int_" + "0" * 32},
+        {"integration": "x"},
+        {"operation": "nope"},
+        {"operation": "get\0user"},
+        {"input": {"path": {}}},
+        {"input": {"path": {"id": 1}, "headers": {"Host": "x"}}},
+        {"idempotency_key": "a\0b"},
+        {"idempotency_key": "used"},
+    ],
+    ids=str,
+)
+def test_the_celery_door_refuses_what_the_others_refuse(
+    world: World, provider: Provider, change: dict[str, Any]
+) -> None:
+    made = world.create(provider.url)
+    good: dict[str, Any] = {
+        "tenant": format_id(Kind.TENANT, world.tenant_id),
+        "idempotency_key": "k1",
+        "integration": made["id"],
+        "operation": "get_user",
+        "input": {"path": {"id": 5}},
+    }
+    accept_from_celery(
+        world.engine, SubmitExecution(**{**good, "idempotency_key": "used", "input": {"path": {"id": 6}}})
+    )
+    with pytest.raises(HubError):
+        accept_from_celery(world.engine, SubmitExecution(**{**good, **change}))
+    assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 1
+    assert world.sql("SELECT count(*) FROM hub.idempotency_key")[0][0] == 1
 
 
 def test_a_row_with_a_bad_input_from_another_door_fails_with_the_reason(

@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from hub.cli import local_hub
+from hub.cli.local_hub import LocalHub
 from hub.core.errors import ConfigError
 from hub.embedded.children import hub_children
 from hub.embedded.logstream import LogStream
@@ -44,6 +46,8 @@ def run_hub(*, data_dir: Path | None, workers: Mapping[str, int], flower: bool, 
     if data_dir is not None:
         environ["HUB_DATA_DIR"] = str(data_dir)
     stream = LogStream()
+    if demo:
+        environ = _ready_for_demo(environ, stream)
     with Stack(environ, output=stream) as stack:
         settings = stack.settings
         login = _flower_login(settings) if flower else None
@@ -51,9 +55,43 @@ def run_hub(*, data_dir: Path | None, workers: Mapping[str, int], flower: bool, 
         if demo:
             children.append(_demo(settings, stack.environ))
         processes = [*stack.processes, *(Process(child, stream) for child in children)]
-        code = Supervisor(processes, say=stream.say).run(lambda: stream.say(_welcome(stack, flower=flower)))
+
+        def on_ready() -> None:
+            local_hub.write(stack.data_dir, _local_hub(stack))
+            stream.say(_welcome(stack, flower=flower))
+
+        try:
+            code = Supervisor(processes, say=stream.say).run(on_ready)
+        finally:
+            local_hub.remove(stack.data_dir)
     stream.drain()
     return code
+
+
+def _ready_for_demo(environ: dict[str, str], stream: LogStream) -> dict[str, str]:
+    from hub.cli.demo import require_extra  # noqa: PLC0415 - most hubs run without a demo
+    from hub.demo.egress import open_loopback  # noqa: PLC0415
+
+    require_extra()
+    opened, line = open_loopback(environ)
+    if line:
+        stream.say(line)
+    return opened
+
+
+def _local_hub(stack: Stack) -> LocalHub:
+    """How other commands on this machine reach this hub."""
+    settings = stack.settings
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    return LocalHub(
+        pid=os.getpid(),
+        api_url=_api_url(settings),
+        database_url=settings.database_url.get_secret_value(),
+        redis_url=settings.redis_url.get_secret_value(),
+        broker_url=settings.broker_url.get_secret_value() if settings.broker_url else None,
+        master_keys_file=stack.environ.get("HUB_MASTER_KEYS_FILE"),
+    )
 
 
 def _leave(*_: object) -> NoReturn:
@@ -61,10 +99,10 @@ def _leave(*_: object) -> NoReturn:
 
 
 def _demo(settings: Settings, environ: Mapping[str, str]) -> Child:
-    """The demo's traffic, once, against the hub that was just started."""
+    """The demo's traffic against the hub that was just started; then its services, to try things with."""
     return Child(
         name="demo",
-        argv=[sys.executable, "-m", "hub.cli.main", "demo"],
+        argv=[sys.executable, "-m", "hub.cli.main", "demo", "--stay"],
         env={**environ, "HUB_URL": _api_url(settings), "PYTHONUNBUFFERED": "1"},
         once=True,
     )

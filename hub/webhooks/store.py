@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, text, true, update
 
 from hub.core.errors import NotFound
 from hub.core.ids import Kind, format_id
@@ -248,17 +248,26 @@ def list_deliveries(
 ) -> Sequence[Row[Any]]:
     """The tenant's deliveries, newest first, one more than `limit`.
 
-    Served by delivery_message_id_idx or delivery_endpoint_id_id_idx when one of the two is given, else by
-    delivery_tenant_id_id_idx.
+    Served by delivery_message_id_idx for one message, else by delivery_endpoint_id_id_idx: one look-up for each of
+    the tenant's endpoints (or the one asked for), so those of deleted endpoints are found through their events only.
     """
     query = select(delivery).where(delivery.c.tenant_id == tenant_id)
-    if message_id is not None:
-        query = query.where(delivery.c.message_id == message_id)
-    if endpoint_id is not None:
-        query = query.where(delivery.c.endpoint_id == endpoint_id)
     if state is not None:
         query = query.where(delivery.c.state == state)
-    return conn.execute(_page(query, delivery, before, limit)).all()
+    if message_id is not None:
+        query = query.where(delivery.c.message_id == message_id)
+        if endpoint_id is not None:
+            query = query.where(delivery.c.endpoint_id == endpoint_id)
+        return conn.execute(_page(query, delivery, before, limit)).all()
+    newest = _page(query.where(delivery.c.endpoint_id == endpoint.c.id), delivery, before, limit).lateral(
+        "newest"
+    )
+    wanted = (
+        select(newest).select_from(endpoint.join(newest, true())).where(endpoint.c.tenant_id == tenant_id)
+    )
+    if endpoint_id is not None:
+        wanted = wanted.where(endpoint.c.id == endpoint_id)
+    return conn.execute(wanted.order_by(newest.c.id.desc()).limit(limit + 1)).all()
 
 
 def list_attempts(conn: Connection, tenant_id: uuid.UUID, work_id: uuid.UUID) -> Sequence[Row[Any]]:

@@ -81,7 +81,6 @@ CREATE INDEX delivery_endpoint_id_id_idx ON hub.delivery (endpoint_id, id);
 CREATE INDEX delivery_held_idx ON hub.delivery (endpoint_id) WHERE state = 'held';
 CREATE INDEX delivery_lease_idx ON hub.delivery (lease_until) WHERE state = 'leased';
 CREATE INDEX delivery_message_id_idx ON hub.delivery (message_id);
-CREATE INDEX delivery_tenant_id_id_idx ON hub.delivery (tenant_id, id);
 
 CREATE TABLE hub.endpoint (
     id UUID NOT NULL,

@@ -134,13 +134,13 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog
 AS $$
 DECLARE
-    tenant_id uuid := hub.require_tenant(tenant);
+    owner uuid := hub.require_tenant(tenant);
     row_id uuid := hub.uuid7();
     found hub.integration%ROWTYPE;
     known uuid;
 BEGIN
     SELECT * INTO found FROM hub.integration i
-     WHERE i.id = hub.parse_id('int', integration) AND i.tenant_id = execute_integration.tenant_id;
+     WHERE i.id = hub.parse_id('int', integration) AND i.tenant_id = owner;
     IF found.id IS NULL THEN
         RAISE EXCEPTION 'hub: there is no integration %', coalesce(integration, 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Pass its id, int_….';
@@ -160,14 +160,14 @@ BEGIN
     END IF;
     IF idempotency_key IS NOT NULL THEN
         known := hub.claim_key(
-            tenant_id, 'executions.submit.sql', idempotency_key,
+            owner, 'executions.submit.sql', idempotency_key,
             sha256(convert_to(integration || ' ' || operation || ' ' || input::text, 'UTF8')), row_id);
         IF known IS NOT NULL THEN
             RETURN hub.public_id('exe', known);
         END IF;
     END IF;
     INSERT INTO hub.execution (id, tenant_id, integration_id, operation, input, source)
-    VALUES (row_id, tenant_id, found.id, operation, input, 'sql');
+    VALUES (row_id, owner, found.id, operation, input, 'sql');
     PERFORM pg_notify('hub_bell', 'hub.executions.run');
     RETURN hub.public_id('exe', row_id);
 END

@@ -169,10 +169,12 @@ class Pump(Generic[Job, Result]):
             self._drive()
         finally:
             self._feeding = False
-            self._outbox.put(None)
             with self._room:
                 self._room.notify_all()
             feeder.join()
+            # A claim that was under way when everything else had ended.
+            self._hand_back_waiting()
+            self._outbox.put(None)
             recorder.join()
             with _running_lock:
                 _running.discard(self._task)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from prometheus_client import Histogram
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from hub.access.idempotency import Claim, Fresh, IdempotencyKeyReused, Replay, hash_body
 from hub.access.store import claim_many
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from hub.web.services import Ring
+
+log = logging.getLogger(__name__)
 
 MAX_EVENTS = 1000
 #: Events that wait for a commit in one process; more are refused with 503 instead of filling memory.
@@ -371,14 +374,21 @@ class Committer:
             else:
                 waiting.answer.set_result(answer)
 
-    def _write(self, group: list[_Waiting]) -> list[list[Receipt] | IdempotencyKeyReused]:
-        publications = [waiting.publication for waiting in group]
+    def _write(self, group: list[_Waiting]) -> list[list[Receipt] | HubError]:
+        try:
+            return self._write_together([waiting.publication for waiting in group])
+        except (DataError, IntegrityError) as error:
+            if len(group) > 1:
+                # One request's data must not cost its neighbours their acceptance.
+                return [answer for waiting in group for answer in self._write([waiting])]
+            log.warning("The database refused an event: %s", type(error.orig).__name__)
+            return [Invalid("The database cannot store this event.")]
+
+    def _write_together(self, publications: list[Publication]) -> list[list[Receipt] | HubError]:
         with self._engine.begin() as conn:
-            answers = write(conn, publications)
+            answers: list[list[Receipt] | HubError] = [*write(conn, publications)]
         _group_size.observe(sum(len(p.events) for p in publications))
-        ids = [
-            r.id for a in answers if isinstance(a, list) for r in a[:DOORBELL_IDS] if r.status == "accepted"
-        ]
-        if ids:
-            self._ring(TaskName.DELIVERIES_SEND, ids[:DOORBELL_IDS])
+        accepted = [r.id for a in answers if isinstance(a, list) for r in a if r.status == "accepted"]
+        if accepted:
+            self._ring(TaskName.DELIVERIES_SEND, accepted[:DOORBELL_IDS])
         return answers

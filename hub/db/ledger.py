@@ -174,7 +174,7 @@ class Ledger:
                        finished_at = CASE WHEN r.state IN ({_FINISHED}) THEN now() END
                   FROM result r
                  WHERE t.id = r.id AND t.fence = r.fence AND t.state = 'leased'
-                RETURNING t.id
+                RETURNING t.id, t.fence
             ), kept AS (
                 INSERT INTO {SCHEMA}.attempt
                        (id, work_id, tenant_id, kind, number, fence, worker, started_at, outcome, late, error_class,
@@ -184,7 +184,7 @@ class Ledger:
                        r.outcome, w.id IS NULL, r.error_class, r.message, r.status, r.peer, r.dns_ms, r.connect_ms,
                        r.tls_ms, r.first_byte_ms, r.total_ms, r.response_headers, decode(r.response_body, 'base64'),
                        coalesce(r.truncated, false)
-                  FROM result r LEFT JOIN written w ON w.id = r.id
+                  FROM result r LEFT JOIN written w ON w.id = r.id AND w.fence = r.fence
                  WHERE r.attempt_id IS NOT NULL
                 -- The same batch sent again after a lost answer: its attempts are there already.
                 ON CONFLICT DO NOTHING

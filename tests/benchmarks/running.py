@@ -66,6 +66,8 @@ class Bench:
             "HUB_LOG_LEVEL": "WARNING",
         }
         stack = self._closing.enter_context(Stack(given, durable=True))
+        #: Postgres and Valkey.
+        self.server_pids = [process.pid for process in stack.processes if process.pid]
         self.redis_url = stack.environ["HUB_REDIS_URL"]
         self.engine = make_engine(stack.environ["HUB_DATABASE_URL"], pool_size=2)
         self._closing.callback(self.engine.dispose)
@@ -111,6 +113,12 @@ class Bench:
         """Start a process of the hub and wait until it serves."""
         self.processes[name].start()
         self._await(name)
+
+    def pid(self, name: str) -> int:
+        """The id of a running process of the hub."""
+        pid = self.processes[name].pid
+        assert pid is not None
+        return pid
 
     def stop(self, name: str) -> None:
         """Stop a process of the hub in good order."""

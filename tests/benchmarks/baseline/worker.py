@@ -35,8 +35,8 @@ class Baseline:
         return float(program.run("tests.benchmarks.baseline.producer", spec, env=self._env, seconds=60))
 
     @contextmanager
-    def worker(self, size: int) -> Iterator[None]:
-        """A worker with Celery's default pool (prefork) of this size, for the time of a `with` block."""
+    def worker(self, size: int) -> Iterator[int]:
+        """A worker with Celery's default pool (prefork) of this size, for the time of a `with` block; its pid."""
         argv = [sys.executable, "-m", "celery", "--quiet", "-A", "tests.benchmarks.baseline.app", "worker"]
         child = Child(
             name="baseline",
@@ -47,6 +47,7 @@ class Baseline:
         process = Process(child, self._output)
         process.start()
         try:
-            yield
+            assert process.pid is not None
+            yield process.pid
         finally:
             process.stop()

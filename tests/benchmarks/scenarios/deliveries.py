@@ -6,7 +6,7 @@ the messages included, the worker's start excluded.
 
 from __future__ import annotations
 
-from tests.benchmarks import ledger, traffic
+from tests.benchmarks import drain, ledger, traffic
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.program import NoResult
 from tests.benchmarks.running import Bench
@@ -21,9 +21,10 @@ def run(bench: Bench) -> list[Figure]:
     bench.receiver.mark()
     traffic.publish(bench, lists=True, connections=2, requests=count // traffic.LIST_LENGTH)
     bench.start("deliver")
-    bench.receiver.wait_for(count, seconds=60)
+    pids = [bench.pid("deliver"), *bench.server_pids]
+    drained = drain.watch(bench.receiver, count, pids, seconds=60)
     bench.wait_idle(seconds=10)
-    times = [time for time, _ in bench.receiver.requests()]
+    times = drained.times
     with bench.engine.connect() as conn:
         rows = ledger.finished_deliveries(conn)
     if not (rows.total == rows.done == rows.attempts == len(times) == count):
@@ -32,4 +33,5 @@ def run(bench: Bench) -> list[Figure]:
     return [
         Figure("recorded deliveries of one worker", bench.deliveries_per_second, "1/s", at_least=3000),
         Figure("backlog", count, ""),
+        Figure("CPU for each delivery: worker, Postgres, Valkey", drained.cpu_ms, "ms"),
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.benchmarks import cpu
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.running import Bench
 
@@ -21,17 +22,11 @@ def run(bench: Bench) -> list[Figure]:
         return []
     figures = []
     for worker in _WORKERS:
-        main = bench.processes[worker].pid
-        assert main is not None
-        for role, pid in (("main", main), *(("pool", child) for child in _children(main))):
+        main, *pool = cpu.descendants(bench.pid(worker))
+        for role, pid in (("main", main), *(("pool", child) for child in pool)):
             found = dict(_LINE.findall(Path(f"/proc/{pid}/smaps_rollup").read_text()))
             figures += [
                 Figure(f"{worker} worker, {role} process, {kind.upper()}", int(found[kind]) / 1024, "MiB")
                 for kind in ("Rss", "Pss")
             ]
     return figures
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]

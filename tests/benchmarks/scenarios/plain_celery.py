@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.benchmarks import traffic
+from tests.benchmarks import drain, traffic
 from tests.benchmarks.baseline.worker import Baseline
+from tests.benchmarks.drain import Drained
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.program import LoggedServer
 from tests.benchmarks.running import Bench
@@ -20,8 +21,6 @@ def run(bench: Bench) -> list[Figure]:
     """Measure both, and compare them with what the hub did in this run."""
     for name in ("deliver", "execute"):
         bench.stop(name)
-    sizes = (2,) if bench.quick else (1, 2, 4)
-    count = bench.pick(2000, 800)
     baseline = Baseline(bench.redis_url, bench.output)
     deliver = {
         "task": "deliver",
@@ -30,46 +29,46 @@ def run(bench: Bench) -> list[Figure]:
         "type": traffic.EVENT_TYPE,
     }
     call = {"task": "call", "url": f"{bench.service.url}/users/42", "token": TOKEN}
-    sent, rates = _measure(baseline, bench.receiver, deliver, count, sizes)
-    _, calls = _measure(baseline, bench.service, call, count, sizes)
+    deliveries = _measure(bench, baseline, bench.receiver, deliver)
+    executions = _measure(bench, baseline, bench.service, call)
     for name in ("deliver", "execute"):
         bench.start(name)
 
-    size, call_size = max(rates, key=rates.__getitem__), max(calls, key=calls.__getitem__)
     figures = [
-        Figure("deliveries, one task each", rates[size], "1/s", note=f"best pool: -c {size}; {_show(rates)}"),
-        Figure(
-            "executions, one task each",
-            calls[call_size],
-            "1/s",
-            note=f"best pool: -c {call_size}; {_show(calls)}",
-        ),
-        Figure("tasks published by one producer", sent, "1/s"),
+        *_figures("deliveries", deliveries),
+        *_figures("executions", executions),
     ]
     if bench.deliveries_per_second:
-        ratio = bench.deliveries_per_second / rates[size]
+        ratio = bench.deliveries_per_second / _best(deliveries)[1].rate
         figures.append(Figure("hub's deliveries to plain Celery's", ratio, "x", at_least=10))
     if bench.executions_per_second:
-        ratio = bench.executions_per_second / calls[call_size]
+        ratio = bench.executions_per_second / _best(executions)[1].rate
         figures.append(Figure("hub's executions to plain Celery's", ratio, "x"))
     return figures
 
 
 def _measure(
-    baseline: Baseline, server: LoggedServer, spec: Mapping[str, object], count: int, sizes: tuple[int, ...]
-) -> tuple[float, dict[int, float]]:
-    """Tasks published a second (the best), and requests a second by pool size."""
-    sent = 0.0
-    rates: dict[int, float] = {}
-    for size in sizes:
+    bench: Bench, baseline: Baseline, server: LoggedServer, spec: Mapping[str, object]
+) -> dict[int, Drained]:
+    """What each pool size did with a backlog."""
+    count = bench.pick(2000, 800)
+    found: dict[int, Drained] = {}
+    for size in (2,) if bench.quick else (1, 2, 4):
         server.mark()
-        sent = max(sent, baseline.publish({**spec, "count": count}))
-        with baseline.worker(size):
-            server.wait_for(count, seconds=60)
-        times = [time for time, _ in server.requests()]
-        rates[size] = (len(times) - 1) / (times[-1] - times[0])
-    return sent, rates
+        baseline.publish({**spec, "count": count})
+        with baseline.worker(size) as pid:
+            found[size] = drain.watch(server, count, [pid, *bench.server_pids], seconds=60)
+    return found
 
 
-def _show(rates: dict[int, float]) -> str:
-    return ", ".join(f"-c {size}: {rate:.0f}/s" for size, rate in rates.items())
+def _best(found: dict[int, Drained]) -> tuple[int, Drained]:
+    return max(found.items(), key=lambda item: item[1].rate)
+
+
+def _figures(what: str, found: dict[int, Drained]) -> list[Figure]:
+    size, best = _best(found)
+    tried = ", ".join(f"-c {n}: {drained.rate:.0f}/s" for n, drained in found.items())
+    return [
+        Figure(f"{what}, one task each", best.rate, "1/s", note=f"the best of {tried}"),
+        Figure(f"CPU for each of the {what}: worker, Valkey", best.cpu_ms, "ms", note=f"-c {size}"),
+    ]

@@ -179,8 +179,10 @@ def _length(connection: Any, queue: str) -> int:
     missing: tuple[type[BaseException], ...] = connection.channel_errors
     with connection.channel() as channel:
         try:
-            # Passive: a look must not make the queue. One that is empty does not exist in Redis.
-            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+            # A look must not make a queue in RabbitMQ. In Redis declaring makes nothing, and kombu's passive
+            # form forgets the key prefix and finds no queue at all.
+            passive = connection.transport.driver_type == "amqp"
+            return int(channel.queue_declare(queue=queue, passive=passive).message_count)
         except missing:
             return 0
 

@@ -1,0 +1,108 @@
+"""migrate, config, and how commands find a hub that runs here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from hub.cli import local_hub
+from hub.cli.local_hub import LocalHub
+from hub.db.migrate import head
+from tests.integration.cli.conftest import Hub
+from tests.integration.client.served import Served
+
+
+def test_migrate_brings_an_empty_database_up_to_date(
+    hub: Hub, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE_URL", empty_database_url)
+    missing = hub("migrate", "--check", "--json")
+    assert (missing.code, missing.json) == (
+        1,
+        {"before": None, "now": None, "head": head(), "up_to_date": False},
+    )
+    made = hub("migrate", "--json")
+    assert (made.code, made.json) == (0, {"before": None, "now": head(), "head": head(), "up_to_date": True})
+    assert hub("migrate").out == f"The schema is up to date ({head()}).\n"
+    assert hub("migrate", "--check").code == 0
+
+
+def test_migrate_without_a_database_says_how_to_get_one(hub: Hub) -> None:
+    ended = hub("migrate")
+    assert (ended.code, ended.err.startswith("hub: HUB_DATABASE_URL is not set")) == (3, True)
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["tenants", "list"], ["keys", "check"]])
+def test_a_database_that_is_away_is_one_line(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE_URL", "postgresql://hub:canary@127.0.0.1:9/hub")
+    monkeypatch.setenv("HUB_MASTER_KEYS", "q0Wf5kPzrjLJX7m3bV8sY2hN4tCgA6xE9uRdZiTaoKU=")
+    ended = hub(*command)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("hub: The database said: ")
+    assert ended.err.count("\n") == 1
+    assert "canary" not in ended.err
+
+
+def test_config_shows_settings_without_secrets(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_DATABASE_URL", "postgresql://hub:canary@db/hub")
+    monkeypatch.setenv("HUB_MASTER_KEYS", "canary")
+    shown = hub("config", "--json")
+    rows = {row["name"]: row for row in shown.json}
+    assert (rows["HUB_DATABASE_URL"]["value"], rows["HUB_DATABASE_URL"]["source"]) == (
+        "postgresql://db/hub",
+        "env",
+    )
+    table = hub("config")
+    assert (table.code, "HUB_API_PORT" in table.out) == (0, True)
+    assert "canary" not in shown.out + table.out
+
+
+def test_a_wrong_setting_is_a_sentence_and_exit_code_3(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_API_PORT", "canary")
+    wrong = hub("config")
+    assert (wrong.code, wrong.out) == (3, "")
+    assert wrong.err.startswith("hub: HUB_API_PORT: ")
+    assert "canary" not in wrong.err
+
+
+def test_commands_find_the_hub_that_runs_here(
+    hub: Hub, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    given = {name: os.environ[name] for name in ("HUB_DATABASE_URL", "HUB_REDIS_URL", "HUB_MASTER_KEYS")}
+    for name in given:
+        monkeypatch.delenv(name)
+    data = tmp_path / "data"
+    (data / "run").mkdir(parents=True)
+    (data / "master.key").write_text(given["HUB_MASTER_KEYS"])
+    assert hub("tenants", "list").code == 3
+    local_hub.write(
+        data,
+        LocalHub(
+            pid=os.getpid(),
+            api_url=served.url,
+            database_url=given["HUB_DATABASE_URL"],
+            redis_url=given["HUB_REDIS_URL"],
+            master_keys_file=str(data / "master.key"),
+            demo_api_key=served.key,
+        ),
+    )
+    before = dict(os.environ)
+    try:
+        assert [row["name"] for row in hub("tenants", "list", "--json").json] == ["acme"]
+        assert hub("keys", "check").code == 0
+        assert hub("publish", "a", "1").code == 0
+        # What describes this shell's settings is not completed from elsewhere.
+        os.environ.clear()
+        os.environ.update(before)
+        rows = {row["name"]: row["source"] for row in hub("config", "--json").json}
+        assert rows["HUB_DATABASE_URL"] == "default"
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    with engine.connect() as conn:
+        assert conn.execute(text("SELECT count(*) FROM hub.message")).scalar_one() == 1

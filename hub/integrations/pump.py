@@ -18,6 +18,7 @@ from hub.integrations.metrics import Sample, fold
 from hub.integrations.pipeline import Made, Stopped
 from hub.integrations.retry import Decision, is_retryable, next_attempt
 from hub.integrations.threads import ThreadRunner
+from hub.queue.attempts import attempt_of, interrupted_attempt
 
 if TYPE_CHECKING:
     import uuid
@@ -150,7 +151,11 @@ class ExecutionSource:
         for job, came in results:
             if isinstance(came, Made):
                 decision = self._decide(job, came, now)
-                attempt = _attempt(job, came.outcome, now)
+                # A good answer is the execution's result and is not stored twice.
+                excerpt = 0 if came.outcome.ok else _EXCERPT
+                attempt = attempt_of(
+                    came.outcome, started_at=job.started_at or now, number=job.attempt, excerpt=excerpt
+                )
                 if decision.state.finished:
                     ends[job.id] = _end(job, came.outcome)
                 samples[job.id] = _sample(job, came.outcome, attempt.started_at)
@@ -207,8 +212,7 @@ def _given_up(job: Job) -> tuple[Decision, Attempt | None]:
     """The worker shut down first. What had begun may have arrived, so only what is idempotent is made again."""
     if job.started_at is None:
         return Decision(State.DUE, job.step), None
-    message = "The worker shut down before the answer came."
-    attempt = Attempt(job.started_at, "interrupted", job.attempt, error_class="internal", message=message)
+    attempt = interrupted_attempt(started_at=job.started_at, number=job.attempt)
     if job.idempotent:
         return Decision(State.DUE, job.step), attempt
     return Decision(State.FAILED, job.step, reason="interrupted"), attempt
@@ -224,28 +228,6 @@ def _completion(job: Job, decision: Decision, attempt: Attempt | None) -> Comple
         decision.due_in,
         decision.reason,
         attempt,
-    )
-
-
-def _attempt(job: Job, outcome: Outcome, now: datetime) -> Attempt:
-    """What one call did. A good answer is the execution's result and is not stored twice."""
-    timings = outcome.timings
-    return Attempt(
-        started_at=job.started_at or now,
-        outcome="succeeded" if outcome.ok else "failed",
-        number=job.attempt,
-        error_class=None if outcome.error_class is None else outcome.error_class.value,
-        message=outcome.message or None,
-        status=outcome.status,
-        peer=outcome.peer,
-        dns_ms=timings.dns_ms,
-        connect_ms=timings.connect_ms,
-        tls_ms=timings.tls_ms,
-        first_byte_ms=timings.first_byte_ms,
-        total_ms=timings.total_ms,
-        response_headers=None if outcome.ok else outcome.headers,
-        response_body=None if outcome.ok else outcome.body[:_EXCERPT],
-        truncated=outcome.truncated or (not outcome.ok and len(outcome.body) > _EXCERPT),
     )
 
 

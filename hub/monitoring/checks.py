@@ -21,6 +21,7 @@ from hub.integrations.threads import ThreadRunner
 from hub.monitoring import store
 from hub.monitoring.health import Health, Rules, Status, Verdict, judge, next_health, reason_of
 from hub.net.outcome import ErrorClass
+from hub.queue.attempts import attempt_of, interrupted_attempt
 
 if TYPE_CHECKING:
     import uuid
@@ -212,8 +213,7 @@ def _given_up(job: Job) -> Completion:
     """The worker shut down first: checks change nothing, so it is made again."""
     if job.started_at is None:
         return _completion(job, State.DUE, None, None)
-    message = "The worker shut down before the answer came."
-    attempt = Attempt(job.started_at, "interrupted", job.attempt, error_class="internal", message=message)
+    attempt = interrupted_attempt(started_at=job.started_at, number=job.attempt)
     return _completion(job, State.DUE, None, attempt)
 
 
@@ -222,21 +222,11 @@ def _completion(job: Job, state: State, reason: str | None, attempt: Attempt | N
 
 
 def _attempt(job: Job, outcome: Outcome, verdict: Verdict) -> Attempt:
-    timings = outcome.timings
-    return Attempt(
-        started_at=verdict.at,
-        outcome="succeeded" if verdict.ok else "failed",
-        number=job.attempt,
-        error_class=None if outcome.error_class is None else outcome.error_class.value,
-        message=verdict.error or None,
-        status=outcome.status,
-        peer=outcome.peer,
-        dns_ms=timings.dns_ms,
-        connect_ms=timings.connect_ms,
-        tls_ms=timings.tls_ms,
-        first_byte_ms=timings.first_byte_ms,
-        total_ms=timings.total_ms,
-    )
+    """The verdict decides, not the status alone: a check can ask for a status or be slow."""
+    attempt = attempt_of(outcome, started_at=verdict.at, number=job.attempt, excerpt=0)
+    attempt.outcome = "succeeded" if verdict.ok else "failed"
+    attempt.message = verdict.error or None
+    return attempt
 
 
 def _end(job: Job, outcome: Outcome, verdict: Verdict) -> dict[str, Any]:

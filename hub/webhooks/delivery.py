@@ -15,10 +15,11 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from hub.access.store import bump_config_version
 from hub.core.ids import Kind, format_id, new_uuid
-from hub.db.ledger import Attempt, Completion
+from hub.db.ledger import Completion
 from hub.db.states import State
 from hub.net.outcome import Outcome
 from hub.net.transfer import Call
+from hub.queue.attempts import attempt_of, interrupted_attempt
 from hub.webhooks import store
 from hub.webhooks.matching import matches
 from hub.webhooks.retry import next_step
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Messages fanned out in one claim.
 _MESSAGES = 250
+#: Bytes of a receiver's answer that are kept.
+_EXCERPT = 16_384
 _USER_AGENT = "User-Agent: Integration-Hub/1 (webhooks)"
 
 
@@ -218,7 +221,7 @@ class DeliverySource:
                     decision.step,
                     decision.due_in,
                     decision.reason,
-                    _attempt(job, outcome),
+                    attempt_of(outcome, started_at=job.started_at, number=job.attempt, excerpt=_EXCERPT),
                 )
             )
         prepared = store.DELIVERIES.prepare(completions, worker=self._owner)
@@ -301,34 +304,7 @@ def _claims_may_be_lost(conn: Connection) -> None:
     conn.execute(text("SET LOCAL synchronous_commit = off"))
 
 
-def _attempt(job: Job, outcome: Outcome) -> Attempt:
-    timings = outcome.timings
-    return Attempt(
-        started_at=job.started_at,
-        outcome="succeeded" if outcome.ok else "failed",
-        number=job.attempt,
-        error_class=None if outcome.error_class is None else outcome.error_class.value,
-        message=outcome.message or None,
-        status=outcome.status,
-        peer=outcome.peer,
-        dns_ms=timings.dns_ms,
-        connect_ms=timings.connect_ms,
-        tls_ms=timings.tls_ms,
-        first_byte_ms=timings.first_byte_ms,
-        total_ms=timings.total_ms,
-        response_headers=outcome.headers,
-        response_body=outcome.body,
-        truncated=outcome.truncated,
-    )
-
-
 def _interrupted(job: Job) -> Completion:
-    """The worker shut down while the call was under way: the receiver may have seen it; it is sent again."""
-    attempt = Attempt(
-        started_at=job.started_at,
-        outcome="interrupted",
-        number=job.attempt,
-        error_class="internal",
-        message="The worker shut down before the answer came.",
-    )
+    """It is sent again, with the same webhook-id: the receiver may have seen it or not."""
+    attempt = interrupted_attempt(started_at=job.started_at, number=job.attempt)
     return Completion(job.id, job.tenant_id, job.fence, State.DUE, job.step, attempt=attempt)

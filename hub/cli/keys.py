@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hub.cli.output import console
 from hub.core.ids import Kind, format_id
 from hub.core.settings import get_settings
 from hub.db.engine import get_engine
@@ -74,7 +75,7 @@ def check(as_json: bool) -> None:
         table.add_column(heading, justify="right" if heading in {"secrets", "also readable"} else "left")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    console().print(table)
     click.echo("The keys open this database.")
 
 

@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
 from hub.access import store
 from hub.access.issuing import open_tenant
+from hub.cli.output import console
 from hub.core.ids import Kind, format_id
 from hub.db.engine import get_engine
 
@@ -72,4 +72,4 @@ def _show(rows: Sequence[Tenant], *, as_json: bool, one: bool = False) -> None:
     table = Table(Column("id", no_wrap=True), "name", "config version", Column("created", no_wrap=True))
     for record in records:
         table.add_row(*(str(value) for value in record.values()))
-    Console().print(table)
+    console().print(table)

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -18,11 +18,11 @@ import click
 from hub.access.issuing import issue_key, open_tenant
 from hub.access.scopes import Scope
 from hub.cli import local_hub
-from hub.cli.connection import api_url
 from hub.cli.output import as_json_option, console, show_json
+from hub.client import HubClientError
 from hub.client.http import HttpClient
 from hub.client.transport import Transport
-from hub.core.errors import ConfigError
+from hub.core.errors import ConfigError, Unavailable
 from hub.core.settings import Settings, load_settings
 from hub.db.engine import make_engine, require_database_url
 from hub.embedded.children import http_ready
@@ -67,14 +67,13 @@ def demo(stay: bool, as_json: bool) -> None:
     signal.signal(signal.SIGTERM, _leave)
     shown = console(stderr=as_json)
     with ExitStack() as stack:
-        url = api_url()
-        if _runs(url):
-            settings = load_settings()
-        else:
+        settings = load_settings()
+        url = os.environ.get("HUB_URL") or _url(settings)
+        if not _runs(settings):
             from hub.demo.own_hub import own_hub  # noqa: PLC0415 - only when it is needed
 
             settings = stack.enter_context(own_hub(os.environ, shown.print))
-            url = f"http://{settings.api_host}:{settings.api_port}"
+            url = _url(settings)
         report = _run(url, settings, shown, stay=stay)
     if as_json:
         from hub.demo.summary import as_json as to_json  # noqa: PLC0415
@@ -83,13 +82,15 @@ def demo(stay: bool, as_json: bool) -> None:
     sys.exit(1 if report.problems else 0)
 
 
-def _runs(url: str) -> bool:
+def _runs(settings: Settings) -> bool:
     """Whether there is a hub to use. One that was named has to be there; any other is only looked for."""
     if os.environ.get("HUB_URL"):
         return True
-    settings = load_settings()
-    answers = http_ready(settings.api_host, settings.api_port, "/readyz")
-    return url != "" and settings.database_url is not None and answers()
+    return settings.database_url is not None and http_ready(settings.api_host, settings.api_port, "/readyz")()
+
+
+def _url(settings: Settings) -> str:
+    return f"http://{settings.api_host}:{settings.api_port}"
 
 
 def _run(url: str, settings: Settings, shown: Console, *, stay: bool) -> Report:
@@ -108,14 +109,18 @@ def _run(url: str, settings: Settings, shown: Console, *, stay: bool) -> Report:
         shown.print(f"Demo traffic on tenant {tenant}:")
         with Progress(shown, totals()) as progress:
             run = Demo(hub, raw, services, progress)
-            report = run.run()
+            try:
+                report = run.run()
+            except HubClientError as error:
+                raise Unavailable(f"The demo could not go on. {error}") from None
         summary.show(report, shown)
         stays = stay and not report.problems
         run.rest(interval=_RESTING_SECONDS if stays else None)
         _remember(settings, url, key)
         if stays:
             shown.print(_afterwards(url, settings, key), soft_wrap=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            with suppress(KeyboardInterrupt):
+                signal.pause()
     return report
 
 

@@ -46,7 +46,10 @@ def upgrade(url: str) -> None:
     engine = make_engine(url, pool_size=1, application_name="hub migrate")
     try:
         with engine.connect() as conn:
+            # To wait for another process' migration, however long, is not to be stuck.
+            conn.execute(text("SET lock_timeout = 0"))
             conn.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            conn.execute(text("RESET lock_timeout"))
             conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
             conn.commit()
             made = config()

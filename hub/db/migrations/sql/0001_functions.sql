@@ -2,10 +2,12 @@
 -- accepted; what it rolls back never was. NOTIFY rings when it commits.
 --
 -- SECURITY DEFINER with a pinned search_path: a service's role needs EXECUTE on a function and no right on any table.
+-- pg_temp is named, and last: left out, it would be searched first, and a type that the caller made there would run
+-- the caller's code with the owner's rights.
 
 CREATE FUNCTION hub.uuid7() RETURNS uuid
 LANGUAGE sql VOLATILE PARALLEL SAFE
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$
     -- A random UUIDv4 whose first 48 bits become the Unix time in milliseconds and whose version nibble 4 becomes 7.
     SELECT encode(
@@ -19,18 +21,18 @@ $$;
 
 CREATE FUNCTION hub.public_id(prefix text, id uuid) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$ SELECT prefix || '_' || replace(id::text, '-', '') $$;
 
 -- The uuid inside a public id such as ten_0199…; NULL when it is of another kind or malformed.
 CREATE FUNCTION hub.parse_id(prefix text, id text) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$ SELECT CASE WHEN id ~ ('^' || prefix || '_[0-9a-f]{32}$') THEN right(id, 32)::uuid END $$;
 
 CREATE FUNCTION hub.require_tenant(tenant text) RETURNS uuid
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     found uuid := (SELECT t.id FROM hub.tenant t WHERE t.id = hub.parse_id('ten', tenant));
@@ -46,7 +48,7 @@ $$;
 -- JSON that every door accepts: no duplicate keys (checked from Postgres 16 on), nothing that jsonb cannot hold.
 CREATE FUNCTION hub.check_json(what text, value json, max_bytes integer) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     is_unique boolean := true;
@@ -71,7 +73,7 @@ $$;
 -- Take an idempotency key. NULL: it is new. Otherwise the id of what the first use made.
 CREATE FUNCTION hub.claim_key(tenant uuid, key_scope text, new_key text, hash bytea, resource uuid) RETURNS uuid
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     used hub.idempotency_key%ROWTYPE;
@@ -94,7 +96,7 @@ $$;
 
 CREATE FUNCTION hub.publish_event(tenant text, type text, data json, id text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     tenant_id uuid := hub.require_tenant(tenant);
@@ -131,7 +133,7 @@ CREATE FUNCTION hub.execute_integration(
     tenant text, integration text, operation text, input json DEFAULT '{}', idempotency_key text DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     owner uuid := hub.require_tenant(tenant);

@@ -10,10 +10,11 @@ import hub.tables  # noqa: F401 - every table is known before the first query
 from hub.core.logging import configure_logging
 from hub.core.settings import get_settings
 from hub.queue.app import get_app
-from workers import context, shutdown
+from workers import context, shutdown, transport
 from workers.heartbeat import Heartbeat
 from workers.tasks import load
 
+transport.install()
 app = get_app()
 load()
 app.steps["consumer"].add(Heartbeat)

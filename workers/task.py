@@ -25,7 +25,16 @@ def hub_task(name: TaskName, model: type[P]) -> Callable[[Callable[[P], Any]], C
     """
 
     def register(function: Callable[[P], Any]) -> Callable[[P], Any]:
-        def run(payload: Any = None, **unknown: Any) -> Any:
+        def run(*positional: Any, payload: Any = None, **unknown: Any) -> Any:
+            if positional:
+                record(
+                    task=name.value,
+                    queue=ROUTES[name].value,
+                    reason="payload: must be given by its name",
+                    headers={},
+                    body=positional,
+                )
+                return "rejected"
             try:
                 checked = model.model_validate({} if payload is None else payload)
             except ValidationError as error:

@@ -20,7 +20,7 @@ from prometheus_client import Histogram
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from hub.access.idempotency import Claim, Fresh, IdempotencyKeyReused, Replay, hash_body
-from hub.access.store import claim_many
+from hub.access.store import claim_many, finish_key
 from hub.core.errors import FieldError, HubError, Invalid, Malformed, Unavailable
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.queue.contracts import DOORBELL_IDS, TaskName
@@ -177,6 +177,7 @@ def write(
     ]
     open_indexes = _settle_requests(conn, publications, answers)
     fresh = _settle_events(conn, publications, open_indexes, answers)
+    _keep_answers(conn, publications, open_indexes, answers)
     if fresh:
         store.insert_messages(
             conn,
@@ -207,7 +208,7 @@ def _settle_requests(
         publication = publications[i]
         assert publication.idempotency is not None
         key, body_hash = publication.idempotency
-        response = [event.public_id for event in publication.events]
+        response = [[event.public_id, "accepted"] for event in publication.events]
         claims.append(
             Claim(publication.tenant_id, "events.publish", key, body_hash, response=response, status=202)
         )
@@ -217,9 +218,35 @@ def _settle_requests(
             answers[i] = outcome
             settled.add(i)
         elif isinstance(outcome, Replay):
-            answers[i] = [Receipt(event_id, "duplicate") for event_id in outcome.response]
+            answers[i] = [
+                Receipt(event_id, "conflict" if status == "conflict" else "duplicate")
+                for event_id, status in outcome.response
+            ]
             settled.add(i)
     return [i for i in range(len(publications)) if i not in settled]
+
+
+def _keep_answers(
+    conn: Connection,
+    publications: Sequence[Publication],
+    indexes: Sequence[int],
+    answers: list[list[Receipt] | IdempotencyKeyReused],
+) -> None:
+    """Correct what is stored under a request's key when not all of its events turned out to be new."""
+    for i in indexes:
+        publication, receipts = publications[i], answers[i]
+        assert isinstance(receipts, list)
+        if publication.idempotency is None or all(receipt.status == "accepted" for receipt in receipts):
+            continue
+        finish_key(
+            conn,
+            publication.tenant_id,
+            "events.publish",
+            publication.idempotency[0],
+            status=202,
+            response=[[receipt.id, receipt.status] for receipt in receipts],
+            resource_id=None,
+        )
 
 
 def _settle_events(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,7 @@ class Bench:
         self.quick = quick
         #: What the hub did in this run, for the baseline to be compared with; 0 when it was not measured.
         self.deliveries_per_second = 0.0
+        self.delivery_cpu_ms = 0.0
         self.executions_per_second = 0.0
         self.output = FileOutput(directory / "log")
         self._closing = ExitStack()
@@ -109,20 +111,23 @@ class Bench:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def start(self, name: str) -> None:
-        """Start a process of the hub and wait until it serves."""
-        self.processes[name].start()
-        self._await(name)
+    @contextmanager
+    def stopped(self, *names: str) -> Iterator[None]:
+        """Processes of the hub are stopped in good order for the time of a `with` block."""
+        for name in names:
+            self.processes[name].stop()
+        try:
+            yield
+        finally:
+            for name in names:
+                self.processes[name].start()
+                self._await(name)
 
     def pid(self, name: str) -> int:
         """The id of a running process of the hub."""
         pid = self.processes[name].pid
         assert pid is not None
         return pid
-
-    def stop(self, name: str) -> None:
-        """Stop a process of the hub in good order."""
-        self.processes[name].stop()
 
     def wait_idle(self, *, seconds: float) -> None:
         """Wait until nothing is due and nothing is being worked on.

@@ -14,13 +14,12 @@ from tests.benchmarks.running import Bench
 
 def run(bench: Bench) -> list[Figure]:
     """Deliver a backlog."""
-    bench.stop("deliver")
-    with bench.engine.begin() as conn:
-        ledger.clear(conn)
     count = bench.pick(25_000, 8_000)
-    bench.receiver.mark()
-    traffic.publish(bench, lists=True, connections=2, requests=count // traffic.LIST_LENGTH)
-    bench.start("deliver")
+    with bench.stopped("deliver"):
+        with bench.engine.begin() as conn:
+            ledger.clear(conn)
+        bench.receiver.mark()
+        traffic.publish(bench, lists=True, connections=2, requests=count // traffic.LIST_LENGTH)
     pids = [bench.pid("deliver"), *bench.server_pids]
     drained = drain.watch(bench.receiver, count, pids, seconds=60)
     bench.wait_idle(seconds=10)
@@ -30,6 +29,7 @@ def run(bench: Bench) -> list[Figure]:
     if not (rows.total == rows.done == rows.attempts == len(times) == count):
         raise NoResult(f"{count} events, but {len(times)} requests and {rows}")
     bench.deliveries_per_second = count / (max(rows.last, times[-1]) - times[0])
+    bench.delivery_cpu_ms = drained.cpu_ms
     return [
         Figure("recorded deliveries of one worker", bench.deliveries_per_second, "1/s", at_least=3000),
         Figure("backlog", count, ""),

@@ -1,12 +1,12 @@
 """The baseline on the same Valkey, receiver and cores: one plain Celery task for each delivery, and for each execution.
 
 Each is given a backlog first, then a worker; its rate is read from the receiver's log, first request to last. The
-hub's deliver and execute workers are stopped meanwhile. Several pool sizes are tried; the best one counts.
+hub's deliver and execute workers are stopped meanwhile. Several pool sizes are tried with deliveries; the best one counts, for executions too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 from tests.benchmarks import drain, traffic
 from tests.benchmarks.baseline.worker import Baseline
@@ -19,46 +19,49 @@ from tests.benchmarks.service import TOKEN
 
 def run(bench: Bench) -> list[Figure]:
     """Measure both, and compare them with what the hub did in this run."""
-    for name in ("deliver", "execute"):
-        bench.stop(name)
     baseline = Baseline(bench.redis_url, bench.output)
+    count = bench.pick(1200, 600)
     deliver = {
         "task": "deliver",
         "url": f"{bench.receiver.url}/ok",
-        "data": traffic.DATA,
         "type": traffic.EVENT_TYPE,
+        "data": traffic.DATA,
+        "count": count,
     }
-    call = {"task": "call", "url": f"{bench.service.url}/users/42", "token": TOKEN}
-    deliveries = _measure(bench, baseline, bench.receiver, deliver)
-    executions = _measure(bench, baseline, bench.service, call)
-    for name in ("deliver", "execute"):
-        bench.start(name)
+    call = {"task": "call", "url": f"{bench.service.url}/users/42", "token": TOKEN, "count": count}
+    with bench.stopped("deliver", "execute"):
+        deliveries = {
+            size: _drain(bench, baseline, bench.receiver, deliver, size)
+            for size in ((2,) if bench.quick else (1, 2, 4))
+        }
+        size, best = _best(deliveries)
+        executions = {size: _drain(bench, baseline, bench.service, call, size)}
 
     figures = [
         *_figures("deliveries", deliveries),
         *_figures("executions", executions),
     ]
     if bench.deliveries_per_second:
-        ratio = bench.deliveries_per_second / _best(deliveries)[1].rate
+        ratio = bench.deliveries_per_second / best.rate
         figures.append(Figure("hub's deliveries to plain Celery's", ratio, "x", at_least=10))
+    if bench.delivery_cpu_ms:
+        figures.append(
+            Figure("plain Celery's CPU for a delivery to the hub's", best.cpu_ms / bench.delivery_cpu_ms, "x")
+        )
     if bench.executions_per_second:
-        ratio = bench.executions_per_second / _best(executions)[1].rate
+        ratio = bench.executions_per_second / executions[size].rate
         figures.append(Figure("hub's executions to plain Celery's", ratio, "x"))
     return figures
 
 
-def _measure(
-    bench: Bench, baseline: Baseline, server: LoggedServer, spec: Mapping[str, object]
-) -> dict[int, Drained]:
-    """What each pool size did with a backlog."""
-    count = bench.pick(2000, 800)
-    found: dict[int, Drained] = {}
-    for size in (2,) if bench.quick else (1, 2, 4):
-        server.mark()
-        baseline.publish({**spec, "count": count})
-        with baseline.worker(size) as pid:
-            found[size] = drain.watch(server, count, [pid, *bench.server_pids], seconds=60)
-    return found
+def _drain(
+    bench: Bench, baseline: Baseline, server: LoggedServer, spec: dict[str, Any], size: int
+) -> Drained:
+    """Publish a backlog, then start a worker of this size."""
+    server.mark()
+    baseline.publish(spec)
+    with baseline.worker(size) as pid:
+        return drain.watch(server, spec["count"], [pid, *bench.server_pids], seconds=60)
 
 
 def _best(found: dict[int, Drained]) -> tuple[int, Drained]:

@@ -11,14 +11,13 @@ _OPEN_RATE = 1000
 
 def run(bench: Bench) -> list[Figure]:
     """Single events at a fixed rate, single events flat out, lists flat out."""
-    bench.stop("deliver")
     seconds = bench.pick(6, 2)
-    steady = traffic.publish(bench, lists=False, connections=64, rate=_OPEN_RATE, seconds=seconds)
-    single = traffic.publish(bench, lists=False, connections=64, seconds=seconds)
-    lists = traffic.publish(bench, lists=True, connections=4, seconds=seconds)
-    with bench.engine.begin() as conn:
-        ledger.clear(conn)
-    bench.start("deliver")
+    with bench.stopped("deliver"):
+        steady = traffic.publish(bench, lists=False, connections=64, rate=_OPEN_RATE, seconds=seconds)
+        single = traffic.publish(bench, lists=False, connections=64, seconds=seconds)
+        lists = traffic.publish(bench, lists=True, connections=4, seconds=seconds)
+        with bench.engine.begin() as conn:
+            ledger.clear(conn)
     return [
         Figure("single events accepted, 64 connections", single.rate, "1/s"),
         Figure("events accepted in lists of 100, 4 connections", lists.rate * traffic.LIST_LENGTH, "1/s"),

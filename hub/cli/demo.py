@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from hub.demo.traffic import Report
 
 _EXTRA = ("httpbin", "standardwebhooks", "waitress")
-#: While the hub stays up, its demo integrations are looked at now and then.
-_RESTING_SECONDS = 30.0
 _TIMEOUT = 30.0
 
 
@@ -102,7 +100,7 @@ def _run(url: str, settings: Settings, shown: Console, *, stay: bool) -> Report:
 
     tenant, key = _make_tenant(settings)
     with ExitStack() as stack:
-        services = stack.enter_context(Services(ports_for_services(settings.egress_ports)))
+        services = stack.enter_context(Services(ports_for_services(settings.egress_ports), tenant))
         hub = stack.enter_context(HttpClient(url, key, timeout=_TIMEOUT))
         raw = Transport(url, key, timeout=_TIMEOUT, retries=3)
         stack.callback(raw.close)
@@ -113,9 +111,10 @@ def _run(url: str, settings: Settings, shown: Console, *, stay: bool) -> Report:
                 report = run.run()
             except HubClientError as error:
                 raise Unavailable(f"The demo could not go on. {error}") from None
+            finally:
+                run.rest()
         summary.show(report, shown)
         stays = stay and not report.problems
-        run.rest(interval=_RESTING_SECONDS if stays else None)
         _remember(settings, url, key)
         if stays:
             shown.print(_afterwards(url, settings, key), soft_wrap=True)

@@ -16,7 +16,7 @@ USERNAME = "demo"
 PASSWORD = "correct-horse"  # noqa: S105 - of a service that lives for a minute on loopback
 TOKEN = "demo-bearer-token"  # noqa: S105
 API_KEY = "demo-provider-key"
-#: Sent with each call, so that the provider's count has a name for it.
+#: Sent with each call as `<run>.<name>`, so that the provider's count has a name for it.
 CALL_HEADER = "X-Demo-Call"
 #: The hub masks its own secrets in answers: an echoed key reads so, and only when it was the right one.
 MASKED = "***"

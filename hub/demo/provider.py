@@ -1,6 +1,7 @@
-"""The outside API: httpbin, as it is, with a count of calls around it: `python -m hub.demo.provider PORT`.
+"""The outside API: httpbin, as it is, with a count of calls around it: `python -m hub.demo.provider PORT RUN`.
 
-`GET /seen` answers with the number of calls by their `X-Demo-Call` header; everything else is httpbin.
+`GET /seen` answers with the number of this run's calls by their name, from `X-Demo-Call: <run>.<name>`; everything
+else is httpbin.
 """
 
 from __future__ import annotations
@@ -23,10 +24,16 @@ _CALL = "HTTP_" + CALL_HEADER.upper().replace("-", "_")
 
 
 class Counting:
-    """A WSGI application that counts the calls of another."""
+    """A WSGI application that counts the calls of another.
 
-    def __init__(self, application: WSGIApplication) -> None:
+    Args:
+        application: the other.
+        run: which run's calls count: those that an aborted one left behind may come here too.
+    """
+
+    def __init__(self, application: WSGIApplication, run: str) -> None:
         self._application = application
+        self._run = run
         self._lock = threading.Lock()
         self._seen: Counter[str] = Counter()
 
@@ -38,7 +45,8 @@ class Counting:
             headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
             start_response("200 OK", headers)
             return [body]
-        if call := environ.get(_CALL):
+        run, _, call = environ.get(_CALL, "").partition(".")
+        if run == self._run:
             with self._lock:
                 self._seen[call] += 1
         return self._application(environ, start_response)
@@ -49,4 +57,4 @@ if __name__ == "__main__":
     logging.getLogger("httpbin").setLevel(logging.ERROR)
     from httpbin import app
 
-    serve(Counting(app), int(sys.argv[1]))
+    serve(Counting(app, sys.argv[2]), int(sys.argv[1]))

@@ -1,12 +1,12 @@
-"""Three webhook receivers in one WSGI server: `python -m hub.demo.receivers PORT`.
+"""Three webhook receivers in one WSGI server: `python -m hub.demo.receivers PORT RUN`.
 
 Every delivery is verified with the official `standardwebhooks` package before it counts. They count in memory,
 by `webhook-id`: calls, and those that were accepted.
 
-    PUT  /secrets/{name}   the signing secret of an endpoint
-    POST /hooks/{name}     a delivery
-    GET  /stats            totals of each receiver
-    GET  /seen/{name}      calls and accepted ones by webhook-id
+    PUT  /secrets/{name}       the signing secret of an endpoint
+    POST /hooks/{run}/{name}   a delivery; those that an aborted run left behind find nothing
+    GET  /stats                totals of each receiver
+    GET  /seen/{name}          calls and accepted ones by webhook-id
 """
 
 from __future__ import annotations
@@ -88,9 +88,15 @@ class _Counts:
 
 
 class Receivers:
-    """The WSGI application."""
+    """The WSGI application.
 
-    def __init__(self, receivers: Iterable[Receiver]) -> None:
+    Args:
+        receivers: what each does.
+        run: a part of the path that another run does not have.
+    """
+
+    def __init__(self, receivers: Iterable[Receiver], run: str) -> None:
+        self._hooks = f"hooks/{run}"
         self._counts = {receiver.name: _Counts(receiver) for receiver in receivers}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -103,14 +109,14 @@ class Receivers:
 
     def _answer(self, environ: WSGIEnvironment) -> tuple[int, Any]:
         method = environ["REQUEST_METHOD"]
-        what, _, name = environ["PATH_INFO"].strip("/").partition("/")
-        if (method, what) == ("GET", "stats"):
+        what, _, name = environ["PATH_INFO"].strip("/").rpartition("/")
+        if (method, what, name) == ("GET", "", "stats"):
             return 200, {each: counts.stats() for each, counts in self._counts.items()}
         counts = self._counts.get(name)
         if counts is None:
             return 404, None
         match method, what:
-            case "POST", "hooks":
+            case "POST", self._hooks:
                 return counts.receive(_body(environ), _headers(environ)), None
             case "PUT", "secrets":
                 counts.keep(_body(environ).decode())
@@ -139,4 +145,4 @@ def _headers(environ: WSGIEnvironment) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    serve(Receivers(RECEIVERS), int(sys.argv[1]))
+    serve(Receivers(RECEIVERS, sys.argv[2]), int(sys.argv[1]))

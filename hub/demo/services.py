@@ -13,7 +13,7 @@ from hub.embedded.children import http_ready
 from hub.embedded.process import Child, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from hub.demo.plan import Receiver
@@ -33,20 +33,28 @@ class Services:
 
     Args:
         ports: for the provider and for the receivers.
+        run: tells this run's calls from those that an aborted one left behind.
 
     Raises:
         ConfigError: on entering: one of them did not start.
     """
 
-    def __init__(self, ports: Sequence[int]) -> None:
+    def __init__(self, ports: Sequence[int], run: str) -> None:
         provider, receivers = ports
+        self.run = run
         self.provider_url = f"http://127.0.0.1:{provider}"
         self.receivers_url = f"http://127.0.0.1:{receivers}"
         # They are strangers: the hub's secrets are not theirs.
         env = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
         self._processes = [
-            Process(_child("provider", provider, "/seen", env), _Inherited()),
-            Process(_child("receivers", receivers, "/stats", env), _Inherited()),
+            Process(
+                _child("provider", (str(provider), run), http_ready("127.0.0.1", provider, "/seen"), env),
+                _Inherited(),
+            ),
+            Process(
+                _child("receivers", (str(receivers), run), http_ready("127.0.0.1", receivers, "/stats"), env),
+                _Inherited(),
+            ),
         ]
         self._http = requests.Session()
         self._http.trust_env = False
@@ -75,7 +83,7 @@ class Services:
 
     def hook_url(self, receiver: Receiver) -> str:
         """Where deliveries to a receiver are posted."""
-        return f"{self.receivers_url}/hooks/{receiver.name}"
+        return f"{self.receivers_url}/hooks/{self.run}/{receiver.name}"
 
     def tell_secret(self, receiver: Receiver, secret: str) -> None:
         """Give a receiver the signing secret of its endpoint."""
@@ -103,11 +111,11 @@ class Services:
         return answer.json()
 
 
-def _child(name: str, port: int, path: str, env: Mapping[str, str]) -> Child:
+def _child(name: str, arguments: Sequence[str], ready: Callable[[], bool], env: Mapping[str, str]) -> Child:
     return Child(
         name=name,
-        argv=[sys.executable, "-m", f"hub.demo.{name}", str(port)],
+        argv=[sys.executable, "-m", f"hub.demo.{name}", *arguments],
         env=env,
-        ready=http_ready("127.0.0.1", port, path),
+        ready=ready,
         stop_timeout=2.0,
     )

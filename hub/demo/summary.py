@@ -21,7 +21,7 @@ def show(report: Report, console: Console) -> None:
     executions, *endpoints = report.tallies
     table = Table(title="What was accepted, and what came of it", title_justify="left")
     table.add_column("", no_wrap=True)
-    for name in ("accepted", "done", "failed", "held", "retries", "seen by the other side"):
+    for name in ("accepted", "done", "failed", "held", "retries", "seen outside"):
         table.add_column(name, justify="right")
     for what, tally in (
         ("executions", executions),
@@ -51,7 +51,7 @@ def show_verdict(report: Report, console: Console) -> None:
             f" {report.seconds:.1f} s."
         )
         return
-    console.print(f"{len(report.problems)} things are wrong:")
+    console.print(f"Not all is well ({len(report.problems)}):")
     for problem in report.problems[:_SHOWN_PROBLEMS]:
         console.print(f"  {problem}")
 

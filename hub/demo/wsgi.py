@@ -30,7 +30,7 @@ def serve(application: WSGIApplication, port: int) -> None:
 
     signal.signal(signal.SIGTERM, leave)
     # It warns of each request that waits for a thread; a burst is what they are here for.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.getLogger("waitress").setLevel(logging.ERROR)
     waitress.serve(
         application,
         host="127.0.0.1",

@@ -98,7 +98,7 @@ def _run(argv: list[str], directory: Path, environ: dict[str, str]) -> str:
 
 
 def test_the_first_block_sets_what_the_others_read(environment: dict[str, str]) -> None:
-    used = set(re.findall(r"HUB_[A-Z_]+", "".join(example.text for example in EXAMPLES)))
+    used = set(re.findall(r"environ\[\"(HUB_[A-Z_]+)\"\]", "".join(example.text for example in EXAMPLES)))
     assert used
     assert used <= environment.keys()
 

@@ -45,12 +45,12 @@ def deliver(
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign(webhook_id or event, now, body),
     }
-    return call(application, "POST", f"/hooks/{name}", body.encode(), headers)[0]
+    return call(application, "POST", f"/hooks/run-1/{name}", body.encode(), headers)[0]
 
 
 @pytest.fixture
 def receivers() -> Receivers:
-    application = Receivers(RECEIVERS)
+    application = Receivers(RECEIVERS, "run-1")
     for receiver in RECEIVERS:
         assert call(application, "PUT", f"/secrets/{receiver.name}", SECRET.encode())[0] == 204
     return application
@@ -78,7 +78,7 @@ def test_what_they_saw_is_told_by_id(receivers: Receivers) -> None:
 def test_what_is_not_signed_by_the_hub_does_not_count(receivers: Receivers) -> None:
     assert deliver(receivers, "healthy", "e1", secret=new_secret().reveal()) == 401
     assert deliver(receivers, "healthy", "e1", webhook_id="e2") == 401
-    assert call(receivers, "POST", "/hooks/healthy", b"{}")[0] == 401
+    assert call(receivers, "POST", "/hooks/run-1/healthy", b"{}")[0] == 401
     _, stats = call(receivers, "GET", "/stats")
     assert stats["healthy"] == {"calls": 0, "accepted": 0, "unverified": 3}
 
@@ -92,11 +92,17 @@ def test_an_event_that_somebody_publishes_by_hand_is_accepted(receivers: Receive
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": Webhook(SECRET).sign("mine", now, body),
         }
-        assert call(receivers, "POST", "/hooks/healthy", body.encode(), headers)[0] == 200
+        assert call(receivers, "POST", "/hooks/run-1/healthy", body.encode(), headers)[0] == 200
 
 
 def test_there_is_nothing_else(receivers: Receivers) -> None:
-    assert [call(receivers, "GET", path)[0] for path in ("/", "/hooks/healthy", "/seen/nobody")] == [404] * 3
+    paths = ("/", "/hooks/run-1/healthy", "/seen/nobody")
+    assert [call(receivers, "GET", path)[0] for path in paths] == [404] * 3
+
+
+def test_what_another_run_left_behind_finds_nothing(receivers: Receivers) -> None:
+    assert call(receivers, "POST", "/hooks/run-0/healthy", b"{}")[0] == 404
+    assert call(receivers, "GET", "/stats")[1]["healthy"]["unverified"] == 0
 
 
 def test_the_provider_is_counted_by_call_and_left_as_it_is() -> None:
@@ -104,8 +110,8 @@ def test_the_provider_is_counted_by_call_and_left_as_it_is() -> None:
         start_response("418 I'm a teapot", [])
         return [b'"tea"']
 
-    counting = Counting(other)
-    for name in ("call-001", "call-002", "call-001"):
+    counting = Counting(other, "run-1")
+    for name in ("run-1.call-001", "run-1.call-002", "run-1.call-001", "run-0.call-001"):
         assert call(counting, "GET", "/get", headers={"X-Demo-Call": name}) == (418, "tea")
     assert call(counting, "GET", "/health") == (418, "tea")
     assert call(counting, "GET", "/seen") == (200, {"call-001": 2, "call-002": 1})

@@ -26,6 +26,7 @@ class RefusingHub:
 
 class NoServices:
     provider_url = "http://127.0.0.1:1"
+    run = "run-1"
 
 
 def run(path: str) -> None:

@@ -12,10 +12,10 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hub.core.errors import ConfigError, FieldError
 
@@ -30,6 +30,7 @@ def _split(value: Any) -> Any:
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 PortList = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
+Delay = Annotated[float, Field(ge=0, le=7 * 86_400)]
 
 
 class Settings(BaseSettings):
@@ -109,7 +110,7 @@ class Settings(BaseSettings):
     leader_lease_seconds: float = Field(default=30.0, ge=1, le=300)
 
     webhook_timeout_seconds: float = Field(default=15.0, ge=0.1, le=60)
-    webhook_retry_schedule: Annotated[tuple[float, ...], NoDecode, BeforeValidator(_split)] = Field(
+    webhook_retry_schedule: Annotated[tuple[Delay, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
         description="Seconds from one failed attempt to the next; its length is the number of retries.",
     )
@@ -138,7 +139,18 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _broker(cls, value: SecretStr | None) -> SecretStr | None:
-        return _check_url(value, ("redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"))
+        return _check_url(value, ("redis", "rediss", "unix", "redis+socket", "amqp", "amqps", "pyamqp"))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's interface
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` hands over; pydantic would read the environment a second time by itself."""
+        return (init_settings,)
 
     @property
     def celery_broker_url(self) -> str | None:
@@ -149,18 +161,29 @@ class Settings(BaseSettings):
         url = urlsplit(chosen.get_secret_value())
         if url.scheme != "unix":
             return url.geturl()
+        options = dict(parse_qsl(url.query))
+        login = url.netloc
+        if "password" in options:
+            login = (
+                f"{quote(options.pop('username', ''), safe='')}:{quote(options.pop('password'), safe='')}@"
+            )
         # kombu's name for the number of the database; it ignores redis-py's `db` without a word.
-        query = urlencode(
-            [("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(url.query)]
-        )
-        return f"redis+socket://{url.path}" + (f"?{query}" if query else "")
+        if "db" in options:
+            options["virtual_host"] = options.pop("db")
+        return f"redis+socket://{login}{url.path}" + (f"?{urlencode(options)}" if options else "")
 
 
 def _check_url(value: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:
     if value is None:
         return None
-    if urlsplit(value.get_secret_value()).scheme not in schemes:
-        raise ValueError(f"must be a URL that starts with one of {', '.join(s + '://' for s in schemes)}")
+    text = value.get_secret_value()
+    starts = tuple(f"{scheme}://" for scheme in schemes)
+    try:
+        urlsplit(text)
+    except ValueError:  # its text quotes the URL, password included
+        raise ValueError("is not a URL") from None
+    if not text.startswith(starts):
+        raise ValueError(f"must be a URL that starts with one of {', '.join(starts)}")
     return value
 
 
@@ -174,9 +197,14 @@ def _with_files(environ: dict[str, str]) -> dict[str, str]:
         if environ.get(target):
             raise ConfigError(f"{target} and {name} are both set; keep one.")
         try:
-            found[target] = Path(path).read_text().strip()
+            content = Path(path).read_text().strip()
         except OSError as error:
             raise ConfigError(f"{name} points to {path}, which cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{name} points to {path}, which is not text.") from None
+        if not content:  # taken for unset, it would start another database or make another key
+            raise ConfigError(f"{name} points to {path}, which is empty.")
+        found[target] = content
     return found
 
 
@@ -189,7 +217,8 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     Raises:
         ConfigError: names each wrong variable, what is wrong with it, never its value.
     """
-    source = dict(os.environ if environ is None else environ)
+    given = os.environ if environ is None else environ
+    source = {name: value for name, value in given.items() if not _is_kubernetes_link(name, value)}
     source |= _with_files(source)
     fields = {
         name: source[_PREFIX + name.upper()]
@@ -204,7 +233,6 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
         and n not in known
         and n.removesuffix("_FILE") not in known
         and n not in _NOT_SETTINGS
-        and not _KUBERNETES_LINK.search(n)
     )
     if unknown:
         raise ConfigError(
@@ -222,10 +250,16 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
         raise ConfigError("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=faults) from None
 
 
-# Kubernetes adds HUB_SERVICE_HOST, HUB_PORT_80_TCP… to every pod beside a service that is called "hub".
-_KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|^HUB_PORT(_|$)")
+def _is_kubernetes_link(name: str, value: str) -> bool:
+    """Did Kubernetes add it for a service beside us? For one called "hub-api", HUB_API_PORT is `tcp://10.0.0.1:80`."""
+    return _KUBERNETES_LINK.search(name) is not None or (name.endswith("_PORT") and "://" in value)
+
+
+_KUBERNETES_LINK = re.compile(
+    r"^HUB_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$"
+)
 # Read by the embedded servers and by clients, not by the hub's own processes.
-_NOT_SETTINGS = frozenset({"HUB_PG_BIN", "HUB_REDIS_BIN", "HUB_API_KEY", "HUB_URL", "HUB_TENANT"})
+_NOT_SETTINGS = frozenset({"HUB_PG_BIN", "HUB_REDIS_BIN", "HUB_API_KEY", "HUB_API_KEY_FILE", "HUB_URL", "HUB_TENANT"})
 
 
 @lru_cache(maxsize=1)

@@ -7,10 +7,11 @@ into the wrong place is refused by its kind. Ids sort by creation time, which is
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from hub.core.errors import FieldError, Invalid
@@ -32,6 +33,9 @@ class Kind(StrEnum):
     REQUEST = "req"
 
 
+_HEX = re.compile(r"[0-9a-fA-F]{32}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _lock = threading.Lock()
 _last_ms = 0
 _counter = 0
@@ -100,11 +104,9 @@ def parse_id(kind: Kind, text: str, *, field: str = "id") -> uuid.UUID:
         Invalid: it is of another kind or not an id at all.
     """
     prefix, _, hexed = text.partition("_")
-    if prefix == kind.value and len(hexed) == 32:
-        try:
-            return uuid.UUID(hex=hexed)
-        except ValueError:
-            pass
+    # Not left to uuid.UUID: it also reads 0x, +, spaces, underscores and the digits of other scripts.
+    if prefix == kind.value and _HEX.fullmatch(hexed):
+        return uuid.UUID(hex=hexed)
     message = f"not a valid id: expected `{kind.value}_` followed by 32 hexadecimal digits"
     raise Invalid(f"{field} is {message}.", fields=(FieldError(field, message),))
 
@@ -116,4 +118,4 @@ def time_of(value: uuid.UUID) -> datetime:
 
 def floor_uuid(at: datetime) -> uuid.UUID:
     """The smallest UUIDv7-ordered value of a moment: the bound that partitions and time filters use."""
-    return uuid.UUID(int=int(at.timestamp() * 1000) << 80)
+    return uuid.UUID(int=(at - _EPOCH) // _MILLISECOND << 80)

@@ -11,18 +11,19 @@ import re
 import sys
 import time
 
+_HEADER = r"(?i)(?P<name>\b(?:authorization|proxy-authorization|x-api-key|cookie|set-cookie)\b"
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # A header's whole value: schemes differ, cookies are many. Up to its closing quote, also inside a JSON text …
     (
-        re.compile(
-            r"(?i)\b(authorization|proxy-authorization|x-api-key|cookie)"
-            r"(['\"]?\s*[:=]\s*['\"]?)(bearer |basic )?[^\s'\",}]+"
-        ),
-        r"\1\2***",
+        re.compile(_HEADER + r"(?:\\*['\"])?\s*[:=,]\s*b?)(?P<quote>\\*['\"])(?:(?!(?P=quote)).)*"),
+        r"\g<name>\g<quote>***",
     ),
+    # … or up to the end of the line.
+    (re.compile(_HEADER + r"\s*[:=]\s*)(?!b?\\*['\"])\S[^\r\n]*"), r"\g<name>***"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}"), r"\1 ***"),
     (re.compile(r"\bwhs(ec|k)_[A-Za-z0-9+/=]{8,}"), r"whs\1_***"),
     (re.compile(r"\bhub_([0-9a-f]{32})_[A-Za-z0-9]+"), r"hub_\1_***"),
-    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
+    (re.compile(r"(://[^/\s:@]*:)[^/\s]+@"), r"\1***@"),
 )
 
 

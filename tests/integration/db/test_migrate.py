@@ -150,10 +150,9 @@ def test_a_migration_outwaits_a_long_one_of_another_process(
     """Longer than the lock timeout of its connection: the process that comes second must neither fail nor go ahead."""
     url = make_url(empty_database_url).update_query_dict({"application_name": "first"})
     first = make_engine(url.render_as_string(hide_password=False))
-    made = migrate.make_engine
 
     def impatient(*args: Any, **options: Any) -> Engine:
-        engine = made(*args, **options)
+        engine = make_engine(*args, **options)
         event.listen(engine, "connect", lambda raw, _: raw.execute("SET SESSION lock_timeout = '50ms'"))
         event.listen(engine, "connect", lambda raw, _: raw.commit())
         return engine
@@ -178,8 +177,9 @@ def test_a_migration_outwaits_a_long_one_of_another_process(
 def test_there_is_no_way_back(empty_database_url: str) -> None:
     migrate.upgrade(empty_database_url)
     engine = make_engine(empty_database_url)
-    with engine.connect() as conn, pytest.raises(RuntimeError, match="no way back"):
-        made = migrate.config()
+    made = migrate.config()
+    with engine.connect() as conn:
         made.attributes["connection"] = conn
-        command.downgrade(made, "base")
+        with pytest.raises(RuntimeError, match="no way back"):
+            command.downgrade(made, "base")
     engine.dispose()

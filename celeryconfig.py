@@ -79,7 +79,8 @@ worker_eta_task_limit = 1000
 # Recycling bounds whatever leaks in a process that lives for months. Memory in KiB.
 worker_max_tasks_per_child = 1000
 worker_max_memory_per_child = 400_000
-# On SIGTERM the pump stops claiming, gives calls in flight their grace and hands its rows back; then it may record.
+# SIGTERM, the warm shutdown, needs no limit: the pumps hear of it, give calls in flight their grace, hand their rows
+# back and end. This is for SIGQUIT, of which they hear only when this time is over.
 worker_soft_shutdown_timeout = _settings.worker_grace_seconds + 2
 worker_enable_soft_shutdown_on_idle = False
 # Claims make the second copy of a task harmless; killing it would cut calls in flight.

@@ -39,18 +39,23 @@ class Heartbeat(bootsteps.StartStopStep):
             require_database_url(get_settings()), pool_size=1, application_name="hub heartbeat"
         )
         self._queues = ""
+        self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
         """The consumer is connected, for the first time or again."""
         self._queues = ",".join(sorted(queue.name for queue in consumer.task_consumer.queues))
         self._beat()
-        consumer.timer.call_repeatedly(_EVERY, self._beat)
+        self._timer = consumer.timer.call_repeatedly(_EVERY, self._beat)
 
     def stop(self, _consumer: Any) -> None:
         """The consumer lost its broker, or the worker shuts down."""
+        if self._timer is not None:
+            self._timer.cancel()
         if not shutdown.requested():
             return
         try:
+            # After a beat that is being written: the last word is that it stopped. No beat follows.
+            self._writing.acquire(timeout=2)
             with self._engine.begin() as conn:
                 store.stop_heart(conn, self._name)
         except SQLAlchemyError as error:

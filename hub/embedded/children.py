@@ -101,8 +101,6 @@ def _worker(
         env={
             **env,
             "HUB_HEARTBEAT_FILE": str(heartbeat),
-            # SIGTERM then means Celery's soft shutdown, which hands leased rows back.
-            "REMAP_SIGTERM": "SIGQUIT",
             "PYTHONWARNINGS": _NO_ROOT_WARNING,
         },
         ready=lambda: heartbeat_is_fresh(heartbeat, time.time()),

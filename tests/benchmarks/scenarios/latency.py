@@ -22,7 +22,7 @@ def run(bench: Bench) -> list[Figure]:
     for rate, promise in _RATES:
         bench.receiver.mark()
         seconds = bench.pick(10, 4)
-        sent = traffic.publish(bench, lists=False, connections=32, rate=rate, seconds=seconds, ids=True)
+        sent = traffic.publish(bench, lists=False, connections=64, rate=rate, seconds=seconds, ids=True)
         bench.receiver.wait_for(len(sent.ids), seconds=20)
         bench.wait_idle(seconds=10)
         arrived = {id_: time for time, id_ in reversed(bench.receiver.requests())}

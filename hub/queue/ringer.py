@@ -52,5 +52,7 @@ class Ringer:
                     self._news.wait()
                 if not self._pending:
                     return
-                task, ids = self._pending.popitem()
+                # The oldest first: a busy task must not keep the others waiting.
+                task = next(iter(self._pending))
+                ids = self._pending.pop(task)
             self._bell.ring(task, ids)

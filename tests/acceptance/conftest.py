@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -25,3 +26,9 @@ def inbox() -> Iterator[Inbox]:
     """A receiver of the test's own that keeps whole requests and answers as the test says."""
     with Inbox() as made:
         yield made
+
+
+@pytest.fixture
+def word() -> str:
+    """A word that no other test uses, for names and event types."""
+    return f"t{secrets.token_hex(6)}"

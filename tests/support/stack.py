@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 #: The embedded Postgres asks for no password, so any will do; tests look for this one where it must not be.
-DATABASE_PASSWORD = "canary-database-Zq7XwV"  # noqa: S105
+DATABASE_PASSWORD = "canary-database-Zq7XwV"
 
 #: Nothing waits long for anything: what a deployment would set to minutes takes seconds here.
 FAST = {
@@ -46,11 +46,13 @@ FAST = {
     "HUB_EGRESS_PORTS": "0",
     "HUB_LEADER_LEASE_SECONDS": "5",
     "HUB_SWEEP_INTERVAL_SECONDS": "0.5",
+    "HUB_WORKER_GRACE_SECONDS": "1",
 }
-#: For tests that kill workers: their leases end soon after them.
-SHORT_LEASES = {"HUB_LEASE_SECONDS": "3"}
+#: For tests that kill workers: their leases end soon after them, and what they can have in flight is known.
+BREAKABLE = {"HUB_LEASE_SECONDS": "3", "HUB_DELIVER_IN_FLIGHT": "100", "HUB_EXECUTE_IN_FLIGHT": "20"}
 
 _START_SECONDS = 60.0
+_STOP_SECONDS = 12.0
 
 
 class RunningHub:
@@ -98,7 +100,9 @@ class RunningHub:
         self._closing.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self.directory.chmod(0o711)  # under root Postgres runs as another user
         self._output = FileOutput(self.directory / "log")
-        given = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+        # Processes start often here, and compiling their modules anew would be most of each start.
+        dropped = ("HUB_", "PYTHONDONTWRITEBYTECODE")
+        given = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         given |= {
             **FAST,
             "HUB_DATA_DIR": str(self.directory / "data"),
@@ -149,18 +153,12 @@ class RunningHub:
             time.sleep(0.02)
 
     def _stop_children(self) -> None:
-        mine = [p for p in self.processes.values() if not p.child.foundation]
-        for process in mine:
-            if process.pid is not None:
-                _signal(process.pid, signal.SIGCONT)
-            process.ask_to_stop()
-        deadline = time.monotonic() + 8
-        for process in mine:
-            process.wait(deadline)
-            process.kill()
+        """Kill: the data goes with the directory, and how a hub ends in good order has tests of its own."""
         for process in self.processes.values():
-            if process.child.foundation and process.pid is not None and process.alive:
-                _signal(process.pid, signal.SIGCONT)
+            if not process.child.foundation:
+                process.kill()
+            elif process.alive:
+                self.resume(process.child.name)
 
     def _make_tenant(self) -> tuple[Any, str, str]:
         with self.engine.begin() as conn:
@@ -233,9 +231,15 @@ class RunningHub:
         if wait:
             self._wait_for([name])
 
-    def stop(self, name: str) -> None:
-        """Ask a process to end in good order and wait for that."""
-        self.processes[name].stop()
+    def stop(self, *names: str) -> None:
+        """Ask processes to end in good order, once and all at a time, and wait for that."""
+        for name in names:
+            self.processes[name].ask_to_stop()
+        for name in names:
+            process = self.processes[name]
+            ended = process.wait(time.monotonic() + _STOP_SECONDS)
+            process.kill()
+            assert ended, f"{name} did not end within {_STOP_SECONDS:g} s:\n{self.log(name)}"
 
     def restart(self, name: str) -> None:
         """Stop a process in good order and start it again."""
@@ -246,22 +250,28 @@ class RunningHub:
         """SIGKILL a process and all its children at once."""
         self.processes[name].kill()
 
+    def heal(self) -> None:
+        """Start again whatever a failed test left dead or hanging."""
+        for name, process in self.processes.items():
+            if process.alive:
+                self.resume(name)
+            else:
+                process.kill()
+                self.start(name)
+
     def pause(self, name: str) -> None:
         """SIGSTOP: it hangs, and whoever talks to it waits."""
-        _signal(self._pid(name), signal.SIGSTOP)
+        os.kill(self._pid(name), signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
         """End a pause."""
-        _signal(self._pid(name), signal.SIGCONT)
+        os.kill(self._pid(name), signal.SIGCONT)
 
     @contextmanager
     def stopped(self, *names: str) -> Iterator[None]:
         """These processes do not run during a `with` block, and serve again after it."""
-        for name in names:
-            self.processes[name].ask_to_stop()
-        for name in names:
-            self.stop(name)
         try:
+            self.stop(*names)
             yield
         finally:
             for name in names:
@@ -312,10 +322,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.core.settings import load_settings
+from hub.db.states import State
+from hub.net.outcome import ErrorClass, Outcome, classify_status
+from hub.webhooks.retry import Decision, next_step
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+DAY = 86_400.0
+
+schedules = st.lists(st.floats(0, DAY), max_size=12).map(tuple)
+seeds = st.integers(0, 2**32)
+failing = st.one_of(
+    st.integers(300, 599).filter(lambda status: status != 410).map(lambda s: Outcome(s, classify_status(s))),
+    st.sampled_from([e for e in ErrorClass if e is not ErrorClass.INTERNAL]).map(lambda e: Outcome(None, e)),
+)
+
+
+def decide(schedule: tuple[float, ...], outcome: Outcome, step: int, seed: int = 1) -> Decision:
+    return next_step(schedule, outcome, step, NOW, Random(seed))
+
+
+@given(schedules, st.integers(200, 299), st.integers(0, 20))
+def test_any_2xx_is_success(schedule: tuple[float, ...], status: int, step: int) -> None:
+    assert decide(schedule, Outcome(status, None), step) == Decision(State.DONE, step=step)
+
+
+@given(schedules, failing, seeds)
+def test_every_failure_walks_the_schedule_one_step_at_a_time_to_its_end(
+    schedule: tuple[float, ...], outcome: Outcome, seed: int
+) -> None:
+    step = 0
+    for delay in schedule:
+        decision = decide(schedule, outcome, step, seed)
+        assert (decision.state, decision.step, decision.disable) == (State.DUE, step + 1, None)
+        # Jitter only adds, at most a tenth.
+        assert delay <= decision.due_in <= delay * 1.1
+        step = decision.step
+    assert decide(schedule, outcome, step, seed) == Decision(State.FAILED, step=step, reason="exhausted")
+
+
+@given(schedules, st.integers(0, 11), seeds, st.sampled_from([429, 503]), st.floats(0, 3 * DAY))
+def test_retry_after_postpones_and_never_hastens(
+    schedule: tuple[float, ...], step: int, seed: int, status: int, wait: float
+) -> None:
+    plain = decide(schedule, Outcome(status, classify_status(status)), step, seed)
+    for value in (str(int(wait)), format_datetime(NOW + timedelta(seconds=int(wait)), usegmt=True)):
+        asked = decide(
+            schedule, Outcome(status, classify_status(status), headers={"retry-after": value}), step, seed
+        )
+        assert (asked.state, asked.step, asked.reason) == (plain.state, plain.step, plain.reason)
+        if plain.state is State.DUE:
+            assert asked.due_in == max(plain.due_in, min(int(wait), DAY))
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 500, 502])
+def test_retry_after_means_something_on_429_and_503_alone(status: int) -> None:
+    outcome = Outcome(status, classify_status(status), headers={"retry-after": "9999"})
+    assert decide((5.0,), outcome, 0).due_in <= 5.5
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "1e3", "9" * 400, "Wed, 99 Foo 2030", "\u0665"])
+def test_a_retry_after_that_makes_no_sense_is_ignored(value: str) -> None:
+    outcome = Outcome(503, ErrorClass.HTTP_5XX, headers={"retry-after": value})
+    assert decide((5.0,), outcome, 0).due_in <= 5.5
+
+
+@given(schedules, st.integers(0, 20))
+def test_410_disables_the_endpoint_at_once(schedule: tuple[float, ...], step: int) -> None:
+    decision = decide(schedule, Outcome(410, ErrorClass.HTTP_4XX), step)
+    assert decision == Decision(State.FAILED, step=step, reason="gone", disable="gone")
+
+
+@given(schedules, st.integers(0, 20), seeds)
+def test_a_fault_of_ours_burns_no_step_and_is_never_the_end(
+    schedule: tuple[float, ...], step: int, seed: int
+) -> None:
+    decision = decide(schedule, Outcome(None, ErrorClass.INTERNAL), step, seed)
+    assert (decision.state, decision.step, decision.disable) == (State.DUE, step, None)
+    assert 5 <= decision.due_in <= 5.5
+
+
+@given(schedules, failing, st.integers(0, 11), seeds)
+def test_the_same_chance_makes_the_same_decision(
+    schedule: tuple[float, ...], outcome: Outcome, step: int, seed: int
+) -> None:
+    assert decide(schedule, outcome, step, seed) == decide(schedule, outcome, step, seed)
+
+
+def test_the_default_schedule_is_the_one_that_is_promised() -> None:
+    promised = [0, 5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600]
+    assert [0.0, *load_settings({}).webhook_retry_schedule] == promised

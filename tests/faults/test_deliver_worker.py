@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from tests.faults.load import Load, assert_nothing_lost, leased, wait_until_finished
 from tests.support.receivers import FastReceiver
@@ -54,3 +55,40 @@ def test_a_row_whose_workers_die_three_times_is_held_for_a_person(
     hub.http.resend_delivery(delivery["id"])
     until(lambda: hub.http.get_delivery(delivery["id"])["state"] == "done", what="the resend")
     assert receiver.ids() == {event["id"]: 4}
+
+
+def test_after_an_error_that_ends_its_pump_the_same_worker_goes_on(
+    hub: RunningHub, receiver: FastReceiver, word: str
+) -> None:
+    """Here: a row that the pump cannot read, put there past all checks, and mended later."""
+    pid = hub.processes["deliver"].pid
+    # Longer than the pump waits for its calls: it ends by aborting one.
+    hub.http.create_endpoint(
+        name=f"{word}-slow", url=f"{receiver.url}/slow/2.5", event_types=[f"{word}.slow"], timeout_seconds=10
+    )
+    slow = hub.http.publish(f"{word}.slow", {})["id"]
+    until(lambda: len(receiver.seen()) == 1, what="the slow call")
+    mend = "UPDATE hub.endpoint SET retry_schedule = '[]', version = version + 1 WHERE name = :word"
+    touch = "UPDATE hub.tenant SET config_version = config_version + 1"
+    failures = hub.log("deliver").count("could not convert string to float")
+    with hub.engine.begin() as conn:
+        conn.execute(
+            text("UPDATE hub.endpoint SET retry_schedule = '[\"x\"]' WHERE name = :word"), {"word": word}
+        )
+        conn.execute(text(touch))
+    hub.http.publish(word, {})
+    until(
+        lambda: hub.log("deliver").count("could not convert string to float") > failures,
+        what="the pump's end",
+    )
+    with hub.engine.begin() as conn:
+        conn.execute(text(mend), {"word": word})
+        conn.execute(text(touch))
+    event = hub.http.publish(word, {})["id"]
+    until(lambda: receiver.ids()[event] == 1, what="the next delivery")
+    until(
+        lambda: not hub.query("SELECT count(*) FROM hub.delivery WHERE finished_at IS NULL"),
+        what="all deliveries",
+    )
+    assert receiver.ids()[slow] == 2
+    assert hub.processes["deliver"].pid == pid

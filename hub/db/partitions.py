@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Tables cut by day. Those with a `state` column keep a day for as long as it holds unfinished work.
 PARTITIONED = ("message", "delivery", "execution", "check_run", "attempt")
 _LEDGERS = frozenset({"message", "delivery", "execution", "check_run"})
+#: Rows that unfinished work of another table cannot do without: a delivery is sent from its message.
+_NEEDED_BY = {"message": ("delivery", "message_id")}
 _NAME = re.compile(r"^(?P<table>[a-z_]+)_p(?P<day>\d{8})$")
 _ADVISORY_LOCK = 0x6875_6201  # "hub" 01: one maintainer at a time
 
@@ -78,8 +80,30 @@ def ensure(conn: Connection, today: date, *, ahead: int = 3) -> list[str]:
     return made
 
 
+def _lives(conn: Connection, table: str, day: date, name: str) -> bool:
+    """Does a day hold unfinished work, or what unfinished work needs?
+
+    Served by the partial indexes of the live states and, for the second question, by the index on the reference.
+    """
+    live = "state IN ('due', 'leased', 'held')"
+    if conn.scalar(text(f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{name} WHERE {live})")):
+        return True
+    if table not in _NEEDED_BY:
+        return False
+    needing, column = _NEEDED_BY[table]
+    return bool(
+        conn.scalar(
+            text(
+                f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{needing} WHERE {live}"
+                f" AND {column} >= CAST(:first AS uuid) AND {column} < CAST(:next AS uuid))"
+            ),
+            {"first": _bound(day), "next": _bound(day + timedelta(days=1))},
+        )
+    )
+
+
 def drop_old(conn: Connection, today: date, *, keep_days: int) -> list[str]:
-    """Drop partitions older than the retention, unless they still hold unfinished work.
+    """Drop partitions older than the retention, unless they still hold unfinished work or what such work needs.
 
     Args:
         conn: a connection inside a transaction.
@@ -95,11 +119,7 @@ def drop_old(conn: Connection, today: date, *, keep_days: int) -> list[str]:
         for day, name in sorted(existing(conn, table).items()):
             if day >= today - timedelta(days=keep_days):
                 continue
-            if table in _LEDGERS and conn.scalar(
-                text(
-                    f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{name} WHERE state IN ('due', 'leased', 'held'))"
-                )
-            ):
+            if table in _LEDGERS and _lives(conn, table, day, name):
                 continue
             conn.execute(text(f"DROP TABLE {SCHEMA}.{name}"))
             dropped.append(name)

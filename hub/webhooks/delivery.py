@@ -150,6 +150,7 @@ class DeliverySource:
                 jobs.append(Job(row.id, row.tenant_id, row.fence, row.attempt, row.step, target, envelope))
         if stopped:
             with self._engine.begin() as conn:
+                self._hold_only_what_is_settled(conn, stopped)
                 store.DELIVERIES.complete(conn, store.DELIVERIES.prepare(stopped, worker=self._owner))
         return jobs
 
@@ -194,9 +195,22 @@ class DeliverySource:
                             delivery_id, message.tenant_id, message.id, target.id, state, target.hold
                         )
                     )
+            self._hold_only_what_is_settled(conn, rows)
             if rows:
                 store.insert_deliveries(conn, rows, owner=self._owner, lease=self._lease)
         return jobs
+
+    def _hold_only_what_is_settled(
+        self, conn: Connection, rows: Sequence[Completion] | Sequence[store.NewDelivery]
+    ) -> None:
+        """Leave due what a change of the set-up has overtaken: its next claim judges it anew."""
+        held = [row for row in rows if row.state is State.HELD]
+        if not held:
+            return
+        settled = self._directory.settled(conn, {row.tenant_id for row in held})
+        for row in held:
+            if row.tenant_id not in settled:
+                row.state, row.reason = State.DUE, None
 
     # -- record -------------------------------------------------------------------------------------------------------
 
@@ -228,11 +242,15 @@ class DeliverySource:
 
         def write() -> None:
             with self._engine.begin() as conn:
-                store.DELIVERIES.complete(conn, prepared)
-                for endpoint_id, (tenant_id, reason) in gone.items():
+                # Endpoint, tenant, deliveries: locks are taken in the order in which `endpoints` takes them.
+                disabled = []
+                for endpoint_id, (tenant_id, reason) in sorted(gone.items()):
                     if store.disable_endpoint(conn, tenant_id, endpoint_id, reason):
                         bump_config_version(conn, tenant_id)
-                        store.hold_deliveries(conn, endpoint_id, "endpoint_disabled")
+                        disabled.append(endpoint_id)
+                store.DELIVERIES.complete(conn, prepared)
+                for endpoint_id in disabled:
+                    store.hold_deliveries(conn, endpoint_id, "endpoint_disabled")
 
         return write
 

@@ -74,6 +74,15 @@ class Directory:
         for tenant, targets in fresh.items():
             self._tenants[tenant] = (stale[tenant], targets)
 
+    def settled(self, conn: Connection, tenant_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """The tenants whose set-up is still what was loaded; it stays so until the transaction ends.
+
+        To be asked before a delivery is held: one that were held just after its endpoint was activated, by a worker
+        that does not know it yet, would wait for ever.
+        """
+        versions = store.lock_config_versions(conn, tenant_ids)
+        return {tenant for tenant, version in versions.items() if self._tenants[tenant][0] == version}
+
     def targets(self, tenant_id: uuid.UUID) -> Collection[Target]:
         """The tenant's endpoints as of the last refresh."""
         return self._tenants.get(tenant_id, (0, {}))[1].values()

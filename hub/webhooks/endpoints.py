@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import IntegrityError
 
 from hub.access.store import bump_config_version
-from hub.core.errors import Conflict, FieldError, Invalid
+from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import new_uuid
 from hub.core.secret import Secret
 from hub.db.states import FINISHED, State
@@ -92,19 +92,24 @@ def change(
 def remove(conn: Connection, caller: Principal, endpoint_id: uuid.UUID, *, vault: Vault) -> None:
     """Delete an endpoint and its secret; what waits for it is cancelled."""
     row = store.find_endpoint(conn, caller.tenant_id, endpoint_id, lock=True)
+    # Before its deliveries are touched: workers lock the tenant first, then deliveries.
+    bump_config_version(conn, caller.tenant_id)
     store.delete_endpoint(conn, caller.tenant_id, endpoint_id)
     vault.delete(conn, caller.tenant_id, [row.secret_id])
-    bump_config_version(conn, caller.tenant_id)
 
 
 def resend(conn: Connection, caller: Principal, delivery_id: uuid.UUID) -> Row[Any]:
     """Send a delivery once more, whatever became of it, with the same webhook-id; burns no step of its schedule.
 
     Raises:
+        NotFound: the tenant has no such delivery.
         Conflict: it is being sent now, or its endpoint is gone or not active.
     """
     row = store.find_delivery(conn, caller.tenant_id, delivery_id)
-    endpoint = store.find_endpoint(conn, caller.tenant_id, row.endpoint_id)
+    try:
+        endpoint = store.find_endpoint(conn, caller.tenant_id, row.endpoint_id)
+    except NotFound:
+        raise Conflict("The endpoint of this delivery was deleted.") from None
     if endpoint.status != "active":
         raise Conflict(f"The endpoint is {endpoint.status}: activate it first, then resend.")
     moved = store.DELIVERIES.move(
@@ -142,7 +147,7 @@ def _named(action: Any, name: str) -> Row[Any]:
     try:
         row: Row[Any] = action()
     except IntegrityError as error:
-        if "endpoint_tenant_id_key" not in str(error.orig):
+        if "endpoint_tenant_id_name_key" not in str(error.orig):
             raise
         message = "is the name of another endpoint"
         raise Conflict(f"{name!r} {message}.", fields=(FieldError("name", message),)) from None

@@ -87,6 +87,15 @@ def load_endpoints(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Seque
     ).all()
 
 
+def lock_config_versions(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """The versions of these tenants' set-up, which stay so until the transaction ends. Served by tenant_pkey."""
+    rows = conn.execute(
+        text("SELECT id, config_version FROM hub.tenant WHERE id = ANY (:ids) ORDER BY id FOR SHARE"),
+        {"ids": list(tenant_ids)},
+    )
+    return {row.id: row.config_version for row in rows}
+
+
 def disable_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, reason: str) -> bool:
     """Disable an endpoint, once; False when it was disabled already. Served by endpoint_pkey."""
     row = conn.execute(

@@ -17,7 +17,11 @@ def test_a_replay_names_only_events_that_were_written(engine: Engine) -> None:
 
     def send() -> list[Receipt]:
         # The same request again: its events get fresh ids before it is known to be a repeat.
-        events = [make_event("a.b", "{}", "one"), make_event("a.b", "1", "one"), make_event("a.b", "{}", None)]
+        events = [
+            make_event("a.b", "{}", "one"),
+            make_event("a.b", "1", "one"),
+            make_event("a.b", "{}", None),
+        ]
         with engine.begin() as conn:
             answer = write(conn, [Publication(tenant.id, events, "http", ("key", hash_body(b"x")))])[0]
         assert isinstance(answer, list)

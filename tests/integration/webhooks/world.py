@@ -1,0 +1,154 @@
+"""A tenant with endpoints, a way to publish, and a delivery pump that runs when a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, text
+
+from hub.access.issuing import open_tenant
+from hub.access.principal import Principal
+from hub.access.scopes import Scope
+from hub.core.clock import SystemClock
+from hub.core.ids import new_uuid
+from hub.core.secret import Secret
+from hub.core.settings import Settings, load_settings
+from hub.net.multi import MultiSender
+from hub.net.policy import AddressPolicy
+from hub.queue.contracts import TaskName
+from hub.queue.pump import Pump, Report
+from hub.vault.keyring import KeyRing
+from hub.vault.vault import Vault
+from hub.webhooks import endpoints
+from hub.webhooks.delivery import DeliveryRunner, DeliverySource
+from hub.webhooks.directory import Directory
+from hub.webhooks.publishing import Publication, Receipt, make_event, write
+from hub.webhooks.schemas import EndpointCreate, EndpointUpdate
+from tests.support.servers import MASTER_KEY
+
+
+class SilentBell:
+    """Nobody rings: what a pump finds, it finds by looking."""
+
+    def ring(self, task: TaskName, ids: Sequence[str] = ()) -> bool:
+        return True
+
+    def wake(self, task: TaskName) -> None: ...
+
+    def sleep(self, task: TaskName) -> None: ...
+
+    def call_help(self, task: TaskName) -> None: ...
+
+    def answered(self, task: TaskName) -> bool:
+        return False
+
+    def answered_after_sleep(self, task: TaskName) -> bool:
+        return False
+
+
+@dataclass
+class World:
+    """What a test works with."""
+
+    engine: Engine
+    settings: Settings
+    caller: Principal
+    vault: Vault
+    policy: AddressPolicy
+    secrets: dict[UUID, Secret] = field(default_factory=dict)
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.caller.tenant_id
+
+    def endpoint(self, url: str, name: str = "one", **fields: Any) -> UUID:
+        body = EndpointCreate(name=name, url=url, **fields)
+        with self.engine.begin() as conn:
+            row, secret = endpoints.create(conn, self.caller, body, vault=self.vault, policy=self.policy)
+        self.secrets[row.id] = secret
+        found: UUID = row.id
+        return found
+
+    def change(self, endpoint_id: UUID, **fields: Any) -> int:
+        """Change an endpoint; how many held deliveries became due."""
+        with self.engine.begin() as conn:
+            return endpoints.change(
+                conn, self.caller, endpoint_id, EndpointUpdate(**fields), policy=self.policy
+            )[1]
+
+    def remove(self, endpoint_id: UUID) -> None:
+        with self.engine.begin() as conn:
+            endpoints.remove(conn, self.caller, endpoint_id, vault=self.vault)
+
+    def publish(
+        self, *data: str, type_: str = "invoice.paid", ids: Sequence[str | None] = ()
+    ) -> list[Receipt]:
+        """Publish one event for each JSON text."""
+        events = [make_event(type_, one, ids[n] if ids else None) for n, one in enumerate(data)]
+        with self.engine.begin() as conn:
+            answer = write(conn, [Publication(self.tenant_id, events, "http")])[0]
+        assert isinstance(answer, list)
+        return answer
+
+    def source(self, owner: str = "anna", *, directory: Directory | None = None) -> DeliverySource:
+        return DeliverySource(
+            self.engine,
+            directory or self.directory(),
+            clock=SystemClock(),
+            rng=Random(1),
+            owner=owner,
+            lease=60.0,
+        )
+
+    def directory(self) -> Directory:
+        return Directory(self.vault, self.settings)
+
+    def deliver(self, source: DeliverySource | None = None, *, capacity: int = 500) -> Report:
+        """Run one delivery pump until nothing is due."""
+        runner = DeliveryRunner(MultiSender(self.policy, max_in_flight=capacity + 500), SystemClock())
+        pump = Pump(
+            TaskName.DELIVERIES_SEND, source or self.source(), runner, SilentBell(), capacity=capacity,  # type: ignore[arg-type]
+            slice_seconds=60, linger=0.0, grace=0.0, stopping=lambda: False,
+        )  # fmt: skip
+        try:
+            return pump.run()
+        finally:
+            runner.abort()
+
+    def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        with self.engine.begin() as conn:
+            result = conn.execute(text(statement), values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    def states(self, columns: str = "state, reason") -> list[tuple[Any, ...]]:
+        """Of all deliveries, oldest first."""
+        return self.sql(f"SELECT {columns} FROM hub.delivery ORDER BY id")
+
+    def everything_due(self) -> None:
+        self.sql("UPDATE hub.delivery SET due_at = now() WHERE state = 'due'")
+
+
+@contextmanager
+def running_world(engine: Engine, database_url: str, tenant: str = "acme") -> Iterator[World]:
+    settings = load_settings(
+        {
+            "HUB_DATABASE_URL": database_url,
+            "HUB_MASTER_KEYS": MASTER_KEY,
+            "HUB_EGRESS_ALLOW": "127.0.0.0/8",
+            "HUB_EGRESS_PORTS": "0",
+        }
+    )
+    with engine.begin() as conn:
+        tenant_id = open_tenant(conn, tenant).id
+    yield World(
+        engine,
+        settings,
+        Principal(tenant_id, new_uuid(), frozenset({Scope.ADMIN})),
+        Vault(KeyRing.from_settings(settings)),
+        AddressPolicy.from_settings(settings),
+    )

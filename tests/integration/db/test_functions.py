@@ -166,6 +166,11 @@ def test_what_is_rolled_back_was_never_published(engine: Engine, tenant: str, da
         ({"data": "{"}, "invalid input syntax for type json"),
         ({"data": ""}, "invalid input syntax for type json"),
         ({"data": "NaN"}, "invalid input syntax for type json"),
+        ({"data": "[" * 65 + "]" * 65}, "data is nested deeper than 64 levels"),
+        ({"data": '[{"a":' * 5000 + "1" + "}]" * 5000}, "data is nested deeper than 64 levels"),
+        ({"data": "[1, " + "1" * 4301 + "]"}, "data holds a number beyond the range of a double"),
+        ({"data": "1e400"}, "data holds a number beyond the range of a double"),
+        ({"data": "-" + "9" * 400 + ".5"}, "data holds a number beyond the range of a double"),
         ({"id_": ""}, "id must be 1 to 128"),
         ({"id_": "a.b"}, "id must be 1 to 128"),
         ({"id_": "a" * 129}, "id must be 1 to 128"),
@@ -183,7 +188,20 @@ def test_bad_events_are_refused_with_a_sentence_and_leave_nothing(
 
 
 @pytest.mark.parametrize(
-    "data", ["null", "0", '""', "[]", "[1, [2]]", '{"a": {"a": 1}}', json.dumps("x" * (MAX_BYTES - 2))]
+    "data",
+    [
+        "null",
+        "0",
+        '""',
+        "[]",
+        "[1, [2]]",
+        '{"a": {"a": 1}}',
+        json.dumps("x" * (MAX_BYTES - 2)),
+        '[{"a":' * 32 + "1" + "}]" * 32,
+        '[[], [{}], "' + "[" * 100 + r' \" {"]',
+        "[" + "1" * 4300 + ", 1e308, 1e-400, -1.5E+2]",
+        json.dumps("1" * 5000 + "e999"),
+    ],
 )
 def test_any_other_json_is_accepted(conn: Connection, tenant: str, data: str) -> None:
     publish(conn, tenant, "a-b_c.D9", data, "A_z:9-" + "x" * 122)
@@ -332,6 +350,16 @@ def test_an_integration_out_of_service_accepts_nothing(
     conn.execute(text("UPDATE hub.integration SET status = 'maintenance'"))
     with pytest.raises(DBAPIError, match="is maintenance; nothing is accepted"):
         execute(conn, tenant, integration)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "é", "a\n", "x" * 256])
+def test_an_idempotency_key_has_the_form_that_every_door_takes(
+    conn: Connection, tenant: str, integration: str, key: str
+) -> None:
+    with pytest.raises(DBAPIError, match="idempotency_key must be 1 to 255 visible ASCII characters"):
+        execute(conn, tenant, integration, key=key)
+    execute(conn, tenant, integration, key="!~" + "x" * 253)
+    assert (count(conn, "execution"), count(conn, "idempotency_key")) == (1, 1)
 
 
 def test_an_idempotency_key_makes_a_repeat_harmless(conn: Connection, tenant: str, integration: str) -> None:

@@ -45,13 +45,19 @@ BEGIN
 END
 $$;
 
--- JSON that every door accepts: no duplicate keys (checked from Postgres 16 on), nothing that jsonb cannot hold.
+-- JSON that every door accepts: no duplicate keys (checked from Postgres 16 on), nothing that jsonb cannot hold, and
+-- nothing that another program cannot read back: nested 64 deep at most, numbers within a double or whole ones of up to
+-- 4300 digits.
 CREATE FUNCTION hub.check_json(what text, value json, max_bytes integer) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     is_unique boolean := true;
+    skeleton text;
+    shorter text;
+    number text;
+    level integer := 0;
 BEGIN
     IF value IS NULL THEN
         RAISE EXCEPTION 'hub: % must not be NULL', what USING ERRCODE = 'null_value_not_allowed';
@@ -67,6 +73,29 @@ BEGIN
             RAISE EXCEPTION 'hub: % holds a duplicate key', what USING ERRCODE = 'invalid_parameter_value';
         END IF;
     END IF;
+    -- Without its texts a bracket is a bracket and a digit is part of a number.
+    skeleton := regexp_replace(value::text, '"([^"\\]|\\.)*"', '', 'g');
+    IF skeleton ~ '[0-9]{255}|[eE][+]?[0-9]{3}' THEN
+        FOR number IN SELECT m[1] FROM regexp_matches(skeleton, '([0-9][0-9.eE+-]*)', 'g') AS m LOOP
+            IF (CASE WHEN number ~ '[.eE]' THEN number::numeric > 1.7976931348623157e308
+                     ELSE length(number) > 4300 END) THEN
+                RAISE EXCEPTION 'hub: % holds a number beyond the range of a double', what
+                    USING ERRCODE = 'numeric_value_out_of_range';
+            END IF;
+        END LOOP;
+    END IF;
+    -- Innermost pairs first: each round takes one level away.
+    skeleton := regexp_replace(skeleton, '[^][{}]+', '', 'g');
+    LOOP
+        shorter := regexp_replace(skeleton, '\[\]|\{\}', '', 'g');
+        EXIT WHEN shorter = '';
+        level := level + 1;
+        IF level >= 64 THEN
+            RAISE EXCEPTION 'hub: % is nested deeper than 64 levels', what
+                USING ERRCODE = 'program_limit_exceeded';
+        END IF;
+        skeleton := shorter;
+    END LOOP;
 END
 $$;
 
@@ -161,6 +190,10 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF idempotency_key IS NOT NULL THEN
+        IF idempotency_key !~ '^[\x21-\x7e]{1,255}$' THEN
+            RAISE EXCEPTION 'hub: idempotency_key must be 1 to 255 visible ASCII characters without spaces'
+                USING ERRCODE = 'invalid_parameter_value';
+        END IF;
         known := hub.claim_key(
             owner, 'executions.submit.sql', idempotency_key,
             sha256(convert_to(integration || ' ' || operation || ' ' || input::text, 'UTF8')), row_id);

@@ -7,19 +7,20 @@ checked when it is accepted as far as it can be, so that a mistake is told to th
 from __future__ import annotations
 
 import json
+import sys
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.access.idempotency import Replay, hash_body
 from hub.access.store import claim_key, finish_key, get_tenant
-from hub.core.errors import Conflict, FieldError, Invalid
+from hub.core.errors import Conflict, FieldError, HubError, Invalid
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations import registry, store
 from hub.integrations import request as requests_
 from hub.integrations.request import Operation
-from hub.web.bodies import check_text
+from hub.web.bodies import check_text, parse_strict
 
 if TYPE_CHECKING:
     import uuid
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hub.queue.contracts import SubmitExecution
 
 MAX_ITEMS = 1000
+#: Nesting of an answer that is shown as JSON; a deeper one is shown as its text.
+_SHOWN_DEPTH = 128
 _CELERY_SCOPE = "executions.submit"
 
 
@@ -155,9 +158,10 @@ def show_body(data: str | None, headers: dict[str, str] | None, *, base64: bool)
     if base64:
         return data, "base64"
     if data and "json" in (headers or {}).get("content-type", ""):
+        # Strictly: what our own answer could not hold (halves of surrogate pairs, 1e999) is shown as it came.
         try:
-            return json.loads(data, parse_constant=_refuse), "json"
-        except ValueError:
+            return parse_strict(data.encode(), max_bytes=sys.maxsize, max_depth=_SHOWN_DEPTH), "json"
+        except HubError:
             pass
     return data, "text"
 
@@ -167,7 +171,3 @@ def error_of(outcome: Outcome, *, recoverable: bool) -> dict[str, Any] | None:
     if outcome.error_class is None:
         return None
     return {"type": outcome.error_class.value, "message": outcome.message, "recoverable": recoverable}
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)

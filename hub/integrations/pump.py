@@ -7,9 +7,11 @@ those rows whose lease was still ours, and the counters.
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hub.core.errors import HubError
 from hub.db.ledger import Attempt, Completion
 from hub.db.states import State
 from hub.integrations import pipeline, store
@@ -19,6 +21,7 @@ from hub.integrations.pipeline import Made, Stopped
 from hub.integrations.retry import Decision, is_retryable, next_attempt
 from hub.integrations.threads import ThreadRunner
 from hub.queue.attempts import attempt_of, interrupted_attempt
+from hub.web.bodies import parse_strict
 
 if TYPE_CHECKING:
     import uuid
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Part of a lease that a call may take; the rest is for recording it.
 _CALL_SHARE = 0.8
+#: Nesting that Python reads and writes without coming near its recursion limit; every door takes less.
+_MAX_DEPTH = 512
 #: Bytes of a failed answer that its attempt keeps.
 _EXCERPT = 16_384
 
@@ -133,7 +138,7 @@ class ExecutionSource:
                 row.step,
                 row.integration_id,
                 row.operation,
-                row.input,
+                _read_input(row.input),
                 row.lapses,
                 targets[row.integration_id],
             )
@@ -206,6 +211,14 @@ class ExecutionSource:
             idempotent=made.idempotent,
             attempt=job.attempt,
         )
+
+
+def _read_input(text: str) -> Any:
+    """An input as a value; None when it cannot be read, which fails its execution alone as `invalid_input`."""
+    try:
+        return parse_strict(text.encode(), max_bytes=sys.maxsize, max_depth=_MAX_DEPTH)
+    except HubError:
+        return None
 
 
 def _given_up(job: Job) -> tuple[Decision, Attempt | None]:

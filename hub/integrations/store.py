@@ -17,7 +17,8 @@ from hub.integrations.models import execution, integration
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-EXECUTIONS = Ledger("execution", columns=("integration_id", "operation", "input", "lapses"))
+#: The input comes as text: one that cannot be read must fail its own row, not the claim of its neighbours.
+EXECUTIONS = Ledger("execution", columns=("integration_id", "operation", "input::text AS input", "lapses"))
 
 #: Statuses in which calls are made.
 CALLABLE = ("active", "deprecated")

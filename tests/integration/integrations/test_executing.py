@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from hub.core.errors import HubError
-from hub.core.ids import Kind, format_id
+from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.integrations.executions import accept_from_celery
 from hub.integrations.pipeline import Made, Stopped
@@ -625,6 +625,44 @@ def test_a_row_with_a_bad_input_from_another_door_fails_with_the_reason(
     detail = world.read(execution)
     assert (detail["state"], detail["reason"], detail["attempts"]) == ("failed", "invalid_input", 0)
     assert "input.path.id" in detail["error"]["message"]
+
+
+@pytest.mark.parametrize("body", ["[" * 5000 + "]" * 5000, "1" * 5000], ids=["deep", "long number"])
+def test_a_row_that_cannot_be_read_fails_alone_and_does_not_hold_up_its_neighbours(
+    world: World, provider: Provider, body: str
+) -> None:
+    made = world.create(provider.url)
+    bad = world.execute(made["id"])
+    # A door refuses such an input; this is what must not happen when one does not.
+    world.sql("UPDATE hub.execution SET input = CAST(:input AS json)", input=f'{{"body": {body}}}')
+    good = world.execute(made["id"])
+    world.run_executions()
+    assert world.read(good)["state"] == "done"
+    assert [
+        tuple(row)
+        for row in world.sql(
+            "SELECT state, reason, attempt FROM hub.execution WHERE id = :id",
+            id=parse_id(Kind.EXECUTION, bad),
+        )
+    ] == [("failed", "invalid_input", 0)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["[" * 5000 + "]" * 5000, "[" * 300 + "]" * 300, "[1e999]", '["\\ud800"]', "1" * 5000, '{"a":1,"a":2}'],
+    ids=["deepest", "deep", "infinite", "half a character", "long number", "key twice"],
+)
+def test_json_that_cannot_be_shown_as_a_value_is_shown_as_it_came(
+    world: World, provider: Provider, body: str
+) -> None:
+    provider.default = lambda _call: Answer(body=body.encode())
+    made = world.create(provider.url)
+    execution = world.execute(made["id"])
+    world.run_executions()
+    result = world.read(execution)["result"]
+    assert (result["encoding"], result["data"]) == ("text", body)
+    tested = world.call("POST", f"/integrations/{made['id']}/test", json={})
+    assert (tested.status_code, tested.json()["result"]["data"]) == (200, body)
 
 
 def test_a_slow_answer_ends_at_the_integrations_timeout(world: World, provider: Provider) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from prometheus_client import Histogram
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from hub.access.idempotency import Claim, Fresh, IdempotencyKeyReused, Replay, hash_body
 from hub.access.store import claim_many, finish_key
@@ -175,9 +175,13 @@ def write(
     answers: list[list[Receipt] | IdempotencyKeyReused] = [
         [Receipt(event.public_id, "accepted") for event in publication.events] for publication in publications
     ]
-    open_indexes = _settle_requests(conn, publications, answers)
+    open_indexes, repeats = _settle_requests(conn, publications, answers)
     fresh = _settle_events(conn, publications, open_indexes, answers)
     _keep_answers(conn, publications, open_indexes, answers)
+    for i, first in repeats.items():
+        receipts = answers[first]
+        assert isinstance(receipts, list)
+        answers[i] = [_repeated(receipt.id, receipt.status) for receipt in receipts]
     if fresh:
         store.insert_messages(
             conn,
@@ -198,11 +202,15 @@ def write(
 
 def _settle_requests(
     conn: Connection, publications: Sequence[Publication], answers: list[list[Receipt] | IdempotencyKeyReused]
-) -> list[int]:
-    """Answer requests whose Idempotency-Key was used; return the indexes of the others."""
+) -> tuple[list[int], dict[int, int]]:
+    """Answer requests whose Idempotency-Key was used in an earlier transaction.
+
+    Returns:
+        The indexes of the requests that are new, and those that repeat one of them with the index of that one.
+    """
     keyed = [i for i, p in enumerate(publications) if p.idempotency is not None]
     if not keyed:
-        return list(range(len(publications)))
+        return list(range(len(publications))), {}
     claims = []
     for i in keyed:
         publication = publications[i]
@@ -213,17 +221,26 @@ def _settle_requests(
             Claim(publication.tenant_id, "events.publish", key, body_hash, response=response, status=202)
         )
     settled: set[int] = set()
-    for i, outcome in zip(keyed, claim_many(conn, claims), strict=True):
+    new: dict[tuple[uuid.UUID, str], int] = {}
+    repeats: dict[int, int] = {}
+    for i, claim, outcome in zip(keyed, claims, claim_many(conn, claims), strict=True):
+        identity = (claim.tenant_id, claim.key)
+        if isinstance(outcome, Fresh):
+            new[identity] = i
+            continue
+        settled.add(i)
         if isinstance(outcome, IdempotencyKeyReused):
             answers[i] = outcome
-            settled.add(i)
-        elif isinstance(outcome, Replay):
-            answers[i] = [
-                Receipt(event_id, "conflict" if status == "conflict" else "duplicate")
-                for event_id, status in outcome.response
-            ]
-            settled.add(i)
-    return [i for i in range(len(publications)) if i not in settled]
+        elif identity in new:  # in this very batch, whose events are not settled yet
+            repeats[i] = new[identity]
+        else:
+            answers[i] = [_repeated(event_id, status) for event_id, status in outcome.response]
+    return [i for i in range(len(publications)) if i not in settled], repeats
+
+
+def _repeated(event_id: str, status: str) -> Receipt:
+    """What a repeat is told of an event of the first request."""
+    return Receipt(event_id, "conflict" if status == "conflict" else "duplicate")
 
 
 def _keep_answers(
@@ -404,7 +421,7 @@ class Committer:
     def _write(self, group: list[_Waiting]) -> list[list[Receipt] | HubError]:
         try:
             return self._write_together([waiting.publication for waiting in group])
-        except (DataError, IntegrityError) as error:
+        except DataError as error:
             if len(group) > 1:
                 # One request's data must not cost its neighbours their acceptance.
                 return [answer for waiting in group for answer in self._write([waiting])]

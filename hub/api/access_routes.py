@@ -27,6 +27,9 @@ router = APIRouter(tags=["Access"])
 Caller = Annotated[Principal, requires()]
 Admin = Annotated[Principal, requires("admin")]
 
+# What lies beyond is, in some time zone, a year that Python cannot name.
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
 
 @router.get("/me", summary="Whose key is this?")
 def read_me(hub: Hub, caller: Caller) -> schemas.Me:
@@ -63,8 +66,8 @@ def read_tenant(tenant_id: str, hub: Hub, caller: Admin) -> schemas.Tenant:
 @router.post("/api-keys", status_code=201, summary="Make an API key")
 def create_api_key(body: schemas.ApiKeyCreate, hub: Hub, caller: Admin) -> schemas.ApiKeyCreated:
     """The key's text is in this answer and cannot be had again, so no Idempotency-Key is kept for it."""
-    if body.expires_at is not None and body.expires_at <= datetime.now(UTC):
-        message = "must be in the future"
+    if body.expires_at is not None and not datetime.now(UTC) < body.expires_at < _LATEST:
+        message = "must be in the future, before the year 9999"
         raise Invalid(f"expires_at {message}.", fields=(FieldError("expires_at", message),))
     with hub.engine.begin() as conn:
         row, token = issue_key(

@@ -88,6 +88,12 @@ BAD_BODIES = [
         "invalid_input",
         "expires_at",
     ),
+    (
+        b'{"name": "a", "scopes": ["admin"], "expires_at": "9999-12-31T23:59:59-23:59"}',
+        422,
+        "invalid_input",
+        "expires_at",
+    ),
 ]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from hub.access.principal import Principal
@@ -44,6 +46,7 @@ from hub.web.idempotency import run_idempotent
 from hub.web.paging import Page, Paging, page_of
 from hub.web.services import Hub, Services
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 
 Reader = Annotated[Principal, requires("integrations:read")]
@@ -217,7 +220,13 @@ async def execute(
     location = request.app.url_path_for("read_execution", execution_id=public_id)
     seconds = preferred_wait(prefer)
     if seconds is not None and await waiters.wait(execution_id, seconds):
-        detail = await run_in_threadpool(_detail, hub, caller, execution_id)
+        try:
+            detail = await run_in_threadpool(_detail, hub, caller, execution_id)
+        except SQLAlchemyError as error:
+            # It is accepted: a 503 here would say that it is not.
+            log.warning("The result of an execution could not be read (%s).", type(error).__name__)
+            response.headers["Location"] = location
+            return response
         headers = {"Location": location, "Preference-Applied": f"wait={int(seconds)}"}
         return JSONResponse(detail.model_dump(mode="json"), 200, headers)
     response.headers["Location"] = location

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from hub.core.errors import HubError
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
+from hub.integrations import store
 from hub.integrations.executions import accept_from_celery
 from hub.integrations.pipeline import Made, Stopped
 from hub.integrations.store import EXECUTIONS
+from hub.integrations.waiting import Waiters
 from hub.net.outcome import ErrorClass, Outcome
 from hub.queue.contracts import SubmitExecution, TaskName
 from tests.integration.integrations.provider import Answer, Provider
@@ -625,6 +628,28 @@ def test_a_row_with_a_bad_input_from_another_door_fails_with_the_reason(
     detail = world.read(execution)
     assert (detail["state"], detail["reason"], detail["attempts"]) == ("failed", "invalid_input", 0)
     assert "input.path.id" in detail["error"]["message"]
+
+
+def test_an_accepted_execution_is_never_answered_as_if_it_were_not(
+    world: World, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def finished(*_: Any) -> bool:
+        return True
+
+    def away(*_: Any) -> Any:
+        raise OperationalError("SELECT", {}, Exception("the server went away"))
+
+    made = world.create(provider.url)
+    monkeypatch.setattr(Waiters, "wait", finished)
+    monkeypatch.setattr(store, "find_execution", away)
+    answer = world.call(
+        "POST",
+        f"/integrations/{made['id']}/execute",
+        json={"operation": "get_user", "input": {"path": {"id": 7}}},
+        headers={"Prefer": "wait=5"},
+    )
+    assert (answer.status_code, answer.json()["state"]) == (202, "due")
+    assert answer.headers["Location"].endswith(answer.json()["id"])
 
 
 @pytest.mark.parametrize("body", ["[" * 5000 + "]" * 5000, "1" * 5000], ids=["deep", "long number"])

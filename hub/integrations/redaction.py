@@ -6,8 +6,9 @@ is searched for the texts that the call carried.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ class Redactor:
             form
             for secret in secrets
             if len(secret) >= _SHORTEST
-            for form in (secret, quote(secret, safe=""), *_in_json(secret))
+            for form in (secret, quote(secret, safe=""), quote_plus(secret), *_in_json(secret))
         }
         # The longest first: one secret may be a part of another.
         self._texts = sorted(texts, key=lambda text: (-len(text), text))
@@ -55,7 +56,7 @@ class Redactor:
         return text
 
 
-def _in_json(text: str) -> tuple[str, str]:
-    """Inside a JSON string: slashes may be escaped or not (RFC 8259, 7)."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return escaped, escaped.replace("/", "\\/")
+def _in_json(text: str) -> set[str]:
+    """Inside a JSON string: slashes, and what is not ASCII, may be escaped or not (RFC 8259, 7)."""
+    forms = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return forms | {form.replace("/", "\\/") for form in forms}

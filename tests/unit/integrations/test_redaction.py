@@ -21,6 +21,13 @@ def test_an_echo_is_masked_in_every_spelling() -> None:
     assert cleaned(body).body == b"plain *** url *** json *** php *** end"
 
 
+def test_an_echo_is_masked_however_its_characters_are_escaped() -> None:
+    body = r'json "päss wörd", "p\u00e4ss w\u00f6rd" form p%C3%A4ss+w%C3%B6rd'
+    outcome = Outcome(200, None, body=body.encode())
+    Redactor(["päss wörd"]).clean(outcome)
+    assert outcome.body == b'json "***", "***" form ***'
+
+
 def test_headers_and_messages_are_masked_too() -> None:
     outcome = cleaned(
         message=f"refused {SECRET}", location=f"/?key={SECRET}", set_cookie="sid=1", x_other="fine"

@@ -37,7 +37,8 @@ def record(*, task: str | None, queue: str | None, reason: str, headers: Any, bo
         engine = create_engine(_url(), poolclass=NullPool, connect_args={"connect_timeout": 2})
         with engine.begin() as conn:
             store.record_rejected(
-                conn, new_uuid(), task=task, queue=queue, reason=_clean(reason, 1000),
+                conn, new_uuid(), task=_clean(task or "", 200) or None, queue=_clean(queue or "", 200) or None,
+                reason=_clean(reason, 1000),
                 headers=json.dumps(_plain(headers)), body=_clean(_text(body), _EXCERPT),
             )  # fmt: skip
     except Exception:  # the worker must outlive any message
@@ -59,9 +60,12 @@ def _text(body: Any) -> str:
 
 
 def _clean(text: str, limit: int) -> str:
-    return mask(text[:limit]).replace("\0", "�")
+    """Without credentials and without what Postgres cannot store: U+0000 and lone surrogates."""
+    return mask(text[:limit]).replace("\0", "�").encode(errors="replace").decode()
 
 
 def _plain(headers: Any) -> Any:
     kept = ("id", "task", "lang", "origin", "eta", "retries")
-    return {k: str(headers[k])[:200] for k in kept if k in headers} if isinstance(headers, dict) else {}
+    return (
+        {k: _clean(str(headers[k]), 200) for k in kept if k in headers} if isinstance(headers, dict) else {}
+    )

@@ -18,7 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from hub.access.issuing import open_tenant
 from hub.core.ids import Kind, format_id, new_uuid, parse_id, time_of
-from hub.webhooks.publishing import Publication, make_event, write
+from hub.webhooks.events import make_event
+from hub.webhooks.publishing import Publication, write
 
 MAX_BYTES = 1_048_576
 

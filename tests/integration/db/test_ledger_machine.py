@@ -362,6 +362,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(row.state.finished for row in self._read().values())
 
 
+@pytest.mark.timeout(400)  # a pass takes seconds; shrinking a failure to its core takes minutes
 @pytest.mark.parametrize("table", sorted(LEDGERS))
 def test_the_ledger_keeps_its_promises_whatever_happens(engine: Engine, table: str) -> None:
     with clocked(engine) as conn:

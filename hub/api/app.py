@@ -29,8 +29,8 @@ from hub.monitoring import api as monitoring
 from hub.web.problems import response_of
 from hub.web.services import Services
 from hub.webhooks import api as webhooks
+from hub.webhooks.committer import Committer
 from hub.webhooks.publish_route import publish_events
-from hub.webhooks.publishing import Committer
 
 PREFIX = "/v1"
 PUBLISH_PATH = f"{PREFIX}/events"

@@ -36,7 +36,7 @@ _ERRORS = {
     "413": "The body is over the size or depth cap.",
     "415": "The body is not JSON.",
     "422": "A field is wrong; `errors` names it.",
-    "503": "A part of the hub does not answer; nothing was accepted.",
+    "503": "A part of the hub does not answer. Repeat with the same id or Idempotency-Key: then it is done once.",
 }
 _READS = frozenset({"400", "401", "403", "422", "503"})
 _WRITES = _READS | {"409", "413", "415"}

@@ -9,7 +9,7 @@ HubError
 ├── Forbidden          known credentials without the right (403)
 ├── NotFound           no such thing in this tenant (404)
 ├── Conflict           it contradicts what is stored (409)
-└── Unavailable        a part that the answer needs does not answer; nothing was accepted (503)
+└── Unavailable        a part that the answer needs does not answer; repeat it later (503)
 
 Each error is a sentence for a person plus, for input, the fields at fault. Errors never carry secrets.
 """
@@ -110,7 +110,7 @@ class Conflict(HubError):
 
 
 class Unavailable(HubError):
-    """A part that the answer needs does not answer; nothing was accepted."""
+    """A part that the answer needs does not answer; repeating with the same id or key is safe."""
 
     status = 503
     code = "unavailable"

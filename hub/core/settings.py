@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(default=8400, ge=0, le=65535)
     api_max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1_048_576)
-    api_max_json_depth: int = Field(default=64, ge=4, le=512)
+    api_max_json_depth: int = Field(default=64, ge=4, le=128)
     commit_window_ms: float = Field(
         default=2.0, ge=0, le=100, description="How long a publish waits for company."
     )
@@ -259,7 +259,9 @@ _KUBERNETES_LINK = re.compile(
     r"^HUB_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$"
 )
 # Read by the embedded servers and by clients, not by the hub's own processes.
-_NOT_SETTINGS = frozenset({"HUB_PG_BIN", "HUB_REDIS_BIN", "HUB_API_KEY", "HUB_API_KEY_FILE", "HUB_URL", "HUB_TENANT"})
+_NOT_SETTINGS = frozenset(
+    {"HUB_PG_BIN", "HUB_REDIS_BIN", "HUB_API_KEY", "HUB_API_KEY_FILE", "HUB_URL", "HUB_TENANT"}
+)
 
 
 @lru_cache(maxsize=1)

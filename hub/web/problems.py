@@ -68,7 +68,10 @@ def problem_of(error: Exception, request_id: str | None = None) -> tuple[Problem
     elif isinstance(error, HTTPException):
         return _from_http(error, request_id), dict(error.headers or {})
     elif _is_database_away(error):
-        error = Unavailable("The database does not answer; nothing was accepted. Try again in a moment.")
+        error = Unavailable(
+            "The database does not answer, so the outcome is not known. Send this again in a moment, with the same"
+            " id or Idempotency-Key: then it is done once."
+        )
     elif not isinstance(error, HubError):
         error = HubError("Something went wrong on our side; nothing is known about the outcome.")
     headers = {}

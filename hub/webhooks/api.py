@@ -35,8 +35,9 @@ EventWriter = Annotated[Principal, requires("events:write")]
 @router.post("/endpoints", status_code=201, tags=["Endpoints"], summary="Create an endpoint")
 def create_endpoint(body: schemas.EndpointCreate, hub: Hub, caller: Writer) -> schemas.EndpointCreated:
     """Its signing secret is in this answer and never again."""
+    endpoints.check(body, hub.policy)
     with hub.engine.begin() as conn:
-        row, secret = endpoints.create(conn, caller, body, vault=hub.vault, policy=hub.policy)
+        row, secret = endpoints.create(conn, caller, body, vault=hub.vault)
         shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id])
     view = _endpoint(row, shown)
     return schemas.EndpointCreated(**view.model_dump(), signing_secret=secret.reveal())
@@ -70,8 +71,9 @@ def update_endpoint(
 ) -> schemas.Endpoint:
     """What is left out stays. Setting `status` to `active` sends what was held meanwhile."""
     key = parse_id(Kind.ENDPOINT, endpoint_id, field="path.endpoint_id")
+    endpoints.check(body, hub.policy)
     with hub.engine.begin() as conn:
-        row, resumed = endpoints.change(conn, caller, key, body, policy=hub.policy)
+        row, resumed = endpoints.change(conn, caller, key, body)
         shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id])
     if resumed:
         hub.ring(TaskName.DELIVERIES_SEND)

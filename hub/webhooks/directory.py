@@ -6,10 +6,13 @@ claimed is honoured for that event: there is no time to live and nothing to inva
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.access.store import config_versions
+from hub.core.errors import Invalid
+from hub.core.ids import Kind, format_id
 from hub.webhooks import store
 from hub.webhooks.signing import decode_secret
 
@@ -19,8 +22,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from hub.core.secret import Secret
     from hub.core.settings import Settings
     from hub.vault.vault import Vault
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +75,7 @@ class Directory:
         secrets = self._vault.get_many(conn, [(row.tenant_id, row.secret_id) for row in rows])
         fresh: dict[uuid.UUID, dict[uuid.UUID, Target]] = {tenant: {} for tenant in stale}
         for row in rows:
-            secret = secrets.get(row.secret_id)
-            keys = (decode_secret(secret),) if secret is not None else ()
-            fresh[row.tenant_id][row.id] = self._target(row, keys)
+            fresh[row.tenant_id][row.id] = self._readable(row, secrets.get(row.secret_id))
         for tenant, targets in fresh.items():
             self._tenants[tenant] = (stale[tenant], targets)
 
@@ -90,6 +95,16 @@ class Directory:
     def target(self, tenant_id: uuid.UUID, endpoint_id: uuid.UUID) -> Target | None:
         """One endpoint; None when it was deleted."""
         return self._tenants.get(tenant_id, (0, {}))[1].get(endpoint_id)
+
+    def _readable(self, row: Row[Any], secret: Secret | None) -> Target:
+        """One endpoint; a row that somebody spoilt by hand is held, and does not stop its tenant's other endpoints."""
+        try:
+            return self._target(row, (decode_secret(secret),) if secret is not None else ())
+        except (Invalid, TypeError, ValueError, AttributeError) as error:
+            log.error(
+                "Endpoint %s is not readable (%s).", format_id(Kind.ENDPOINT, row.id), type(error).__name__
+            )
+            return Target(row.id, "", tuple(row.event_types), "endpoint_unreadable", (), (), 0.0, ())
 
     def _target(self, row: Row[Any], keys: tuple[bytes, ...]) -> Target:
         hold = None if row.status == "active" else f"endpoint_{row.status}"

@@ -27,18 +27,45 @@ if TYPE_CHECKING:
 
 _NOT_NULLABLE = ("name", "url", "description", "event_types", "headers", "metadata", "status")
 _OWN_HEADERS = ("webhook-", "content-type", "user-agent")
+_SECRET_HEADERS = frozenset({"authorization", "cookie"})
+
+
+def check(body: EndpointCreate | EndpointUpdate, policy: AddressPolicy) -> None:
+    """Judge where an endpoint would be called and with which headers. Asks DNS: call it outside of a transaction.
+
+    Raises:
+        Invalid: the URL is refused, or a header is not allowed; with one field for every fault.
+    """
+    faults: list[FieldError] = []
+    if "url" in body.model_fields_set:
+        try:
+            policy.check_resolves(body.url)
+        except Invalid as error:
+            faults += error.fields
+    try:
+        check_headers(body.headers, "headers")
+    except Invalid as error:
+        faults += error.fields
+    for name in body.headers:
+        if name.lower().startswith(_OWN_HEADERS):
+            faults.append(FieldError(f"headers.{name}", "is set by the hub"))
+        elif name.lower() in _SECRET_HEADERS:
+            faults.append(
+                FieldError(f"headers.{name}", "would be stored and shown in the clear; it is not allowed")
+            )
+    if faults:
+        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))
 
 
 def create(
-    conn: Connection, caller: Principal, body: EndpointCreate, *, vault: Vault, policy: AddressPolicy
+    conn: Connection, caller: Principal, body: EndpointCreate, *, vault: Vault
 ) -> tuple[Row[Any], Secret]:
-    """Make an endpoint and its signing secret.
+    """Make an endpoint, which was checked, and its signing secret.
 
     Raises:
-        Invalid: the URL is refused, a header is not allowed, or the secret is malformed.
+        Invalid: the secret is malformed.
         Conflict: the name is taken.
     """
-    _check_way_out(policy, body.url, body.headers)
     secret = new_secret() if body.secret is None else Secret(body.secret)
     decode_secret(secret)
     values = body.model_dump(exclude={"secret"})
@@ -58,10 +85,8 @@ def change(
     caller: Principal,
     endpoint_id: uuid.UUID,
     body: EndpointUpdate,
-    *,
-    policy: AddressPolicy,
 ) -> tuple[Row[Any], int]:
-    """Change an endpoint; pausing holds what waits for it, activating makes it due again.
+    """Change an endpoint, by what was checked; pausing holds what waits for it, activating makes it due again.
 
     Returns:
         The endpoint, and how many held deliveries became due.
@@ -73,7 +98,6 @@ def change(
             f"{', '.join(nulls)} must not be null.",
             fields=tuple(FieldError(name, "must not be null") for name in nulls),
         )
-    _check_way_out(policy, values.get("url"), values.get("headers", {}))
     status = values.get("status", before.status)
     if status != before.status:
         values["status_reason"] = None if status == "active" else "by_user"
@@ -118,29 +142,6 @@ def resend(conn: Connection, caller: Principal, delivery_id: uuid.UUID) -> Row[A
     if not moved:
         raise Conflict("The delivery is being sent right now.")
     return store.find_delivery(conn, caller.tenant_id, delivery_id)
-
-
-def _check_way_out(policy: AddressPolicy, url: str | None, headers: dict[str, str]) -> None:
-    faults: list[FieldError] = []
-    if url is not None:
-        try:
-            policy.check_url(url)
-            policy.check_resolves(url)
-        except Invalid as error:
-            faults += [FieldError("url", f.message) for f in error.fields] or [
-                FieldError("url", error.detail)
-            ]
-    try:
-        check_headers(headers, "headers")
-    except Invalid as error:
-        faults += error.fields
-    faults += [
-        FieldError(f"headers.{name}", "is set by the hub")
-        for name in headers
-        if name.lower().startswith(_OWN_HEADERS)
-    ]
-    if faults:
-        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))
 
 
 def _named(action: Any, name: str) -> Row[Any]:

@@ -8,7 +8,8 @@ from hub.access.store import get_tenant
 from hub.core.errors import Conflict
 from hub.core.ids import Kind, parse_id
 from hub.web.bodies import check_strict
-from hub.webhooks.publishing import Publication, Receipt, make_event, write
+from hub.webhooks.events import make_event
+from hub.webhooks.publishing import Publication, Receipt, write
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -12,12 +12,14 @@ from hub.access.scopes import Scope
 from hub.core.errors import Conflict
 from hub.web.auth import authenticate
 from hub.web.bodies import check_strict
-from hub.webhooks.publishing import Committer, Publication, read_events
+from hub.webhooks.events import read_events
+from hub.webhooks.publishing import Publication
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from hub.web.services import Services
+    from hub.webhooks.committer import Committer
 
 _encode = msgspec.json.encode
 

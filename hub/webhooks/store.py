@@ -225,7 +225,8 @@ def list_messages(
     conn: Connection, tenant_id: uuid.UUID, *, event_type: str | None, before: uuid.UUID | None, limit: int
 ) -> Sequence[Row[Any]]:
     """The tenant's messages, newest first, one more than `limit`. Served by message_tenant_id_id_idx."""
-    query = select(message).where(message.c.tenant_id == tenant_id)
+    shown = [column for column in message.c if column.name != "data"]
+    query = select(*shown).where(message.c.tenant_id == tenant_id)
     if event_type is not None:
         query = query.where(message.c.type == event_type)
     return conn.execute(_page(query, message, before, limit)).all()

@@ -45,6 +45,7 @@ def test_another_tenant_may_use_the_same_name(world: World, engine: Engine, data
         ({"headers": {"User-Agent": "x"}}, {"headers.User-Agent"}),
         ({"headers": {"X-A": "a\r\nX-B: b"}}, {"headers.X-A"}),
         ({"headers": {"Host": "x"}}, {"headers.Host"}),
+        ({"headers": {"Authorization": "Bearer x"}}, {"headers.Authorization"}),
         ({"url": "http://10.0.0.1/", "headers": {"webhook-x": "x"}}, {"url", "headers.webhook-x"}),
         ({"secret": "whsec_short"}, {"secret"}),
     ],

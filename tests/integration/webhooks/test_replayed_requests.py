@@ -6,7 +6,8 @@ from sqlalchemy import Engine, text
 
 from hub.access.idempotency import hash_body
 from hub.access.issuing import open_tenant
-from hub.webhooks.publishing import Publication, Receipt, make_event, write
+from hub.webhooks.events import make_event
+from hub.webhooks.publishing import Publication, Receipt, write
 
 
 def test_a_replay_names_only_events_that_were_written(engine: Engine) -> None:

@@ -27,7 +27,8 @@ from hub.vault.vault import Vault
 from hub.webhooks import endpoints
 from hub.webhooks.delivery import DeliveryRunner, DeliverySource
 from hub.webhooks.directory import Directory
-from hub.webhooks.publishing import Publication, Receipt, make_event, write
+from hub.webhooks.events import make_event
+from hub.webhooks.publishing import Publication, Receipt, write
 from hub.webhooks.schemas import EndpointCreate, EndpointUpdate
 from tests.support.servers import MASTER_KEY
 
@@ -68,18 +69,19 @@ class World:
 
     def endpoint(self, url: str, name: str = "one", **fields: Any) -> UUID:
         body = EndpointCreate(name=name, url=url, **fields)
+        endpoints.check(body, self.policy)
         with self.engine.begin() as conn:
-            row, secret = endpoints.create(conn, self.caller, body, vault=self.vault, policy=self.policy)
+            row, secret = endpoints.create(conn, self.caller, body, vault=self.vault)
         self.secrets[row.id] = secret
         found: UUID = row.id
         return found
 
     def change(self, endpoint_id: UUID, **fields: Any) -> int:
         """Change an endpoint; how many held deliveries became due."""
+        body = EndpointUpdate(**fields)
+        endpoints.check(body, self.policy)
         with self.engine.begin() as conn:
-            return endpoints.change(
-                conn, self.caller, endpoint_id, EndpointUpdate(**fields), policy=self.policy
-            )[1]
+            return endpoints.change(conn, self.caller, endpoint_id, body)[1]
 
     def remove(self, endpoint_id: UUID) -> None:
         with self.engine.begin() as conn:

@@ -12,7 +12,7 @@ from hub.client.celery import _connection
 from hub.client.results import EventInput
 from hub.queue.contracts import PublishEvents, SubmitExecution
 from hub.web.bodies import parse_strict
-from hub.webhooks.publishing import make_event
+from hub.webhooks.events import make_event
 
 TENANT = "ten_01993f0c9c7a7b3a8d0e6f0a1b2c3d4e"
 INTEGRATION = "int_01993f0c9c7a7b3a8d0e6f0a1b2c3d4e"

@@ -16,8 +16,11 @@ from hub.core.errors import HubError, Unavailable
 from hub.core.ids import Kind, parse_id
 from hub.db.engine import make_engine
 from hub.queue.contracts import DOORBELL_IDS, TaskName
+from hub.webhooks import committer as module
 from hub.webhooks import publishing
-from hub.webhooks.publishing import Committer, Publication, Receipt, make_event
+from hub.webhooks.committer import Committer
+from hub.webhooks.events import make_event
+from hub.webhooks.publishing import Publication, Receipt
 from tests.integration.webhooks.world import World
 
 
@@ -194,7 +197,7 @@ def test_a_group_that_fails_answers_everybody_in_it_and_the_next_one_works(
             raise RuntimeError("a bug")
         return real(*args)
 
-    monkeypatch.setattr(publishing, "write", write)
+    monkeypatch.setattr(module, "write", write)
 
     async def body() -> tuple[list[Any], Any]:
         async with committing(world.engine) as committer:
@@ -304,7 +307,7 @@ def test_a_client_that_went_away_costs_nobody_an_answer(world: World) -> None:
 
 
 def test_too_many_waiting_events_are_refused_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "_MAX_WAITING", 10)
+    monkeypatch.setattr(module, "_MAX_WAITING", 10)
 
     async def body() -> tuple[Any, Any]:
         async with committing(world.engine, window=0.05) as committer:
@@ -319,7 +322,7 @@ def test_too_many_waiting_events_are_refused_at_once(world: World, monkeypatch: 
 
 
 def test_large_lists_make_groups_of_their_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "_MAX_GROUP", 10)
+    monkeypatch.setattr(module, "_MAX_GROUP", 10)
     commits = Commits(world.engine)
 
     async def body() -> list[Any]:

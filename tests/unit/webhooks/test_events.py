@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.errors import Invalid, Malformed
-from hub.webhooks.publishing import MAX_EVENTS, make_event, read_events
+from hub.webhooks.events import MAX_EVENTS, make_event, read_events
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

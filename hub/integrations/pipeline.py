@@ -103,10 +103,14 @@ def attempt(
     """
     if target is None:
         return Stopped(State.FAILED, "integration_deleted", "The integration was deleted.")
-    request = prepare(target, operation, given, repeated=repeated)
-    if isinstance(request, Stopped):
-        return request
-    begin(request)
+    try:
+        request = prepare(target, operation, given, repeated=repeated)
+        if isinstance(request, Stopped):
+            return request
+        begin(request)
+    except Exception as error:  # noqa: BLE001 - without an end it would be due again at once, for ever
+        # Nothing was sent, so repeating it is harmless.
+        return Made(_internal(target, error), idempotent=True)
     return Made(call(session, target, request, min(target.timeout, max_seconds)), request.idempotent)
 
 
@@ -116,6 +120,11 @@ def call(session: GuardedSession, target: Target, request: Request, timeout: flo
         outcome = rest.send(session, target, request, timeout)
         target.redactor.clean(outcome)
     except Exception as error:  # noqa: BLE001 - the row must be recorded whatever happened
-        log.error("A call of integration %s failed inside the hub: %s", target.id, type(error).__name__)  # noqa: TRY400 - a traceback may hold a secret
-        return Outcome(None, ErrorClass.INTERNAL, f"The call failed inside the hub ({type(error).__name__}).")
+        return _internal(target, error)
     return outcome
+
+
+def _internal(target: Target, error: Exception) -> Outcome:
+    """A fault of ours, without its text or traceback: they may hold a secret."""
+    log.error("A call of integration %s failed inside the hub: %s", target.id, type(error).__name__)
+    return Outcome(None, ErrorClass.INTERNAL, f"The call failed inside the hub ({type(error).__name__}).")

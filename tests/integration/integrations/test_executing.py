@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from hub.core.errors import HubError
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
-from hub.integrations import store
+from hub.integrations import pipeline, store
 from hub.integrations.executions import accept_from_celery
 from hub.integrations.pipeline import Made, Stopped
 from hub.integrations.store import EXECUTIONS
@@ -628,6 +628,32 @@ def test_a_row_with_a_bad_input_from_another_door_fails_with_the_reason(
     detail = world.read(execution)
     assert (detail["state"], detail["reason"], detail["attempts"]) == ("failed", "invalid_input", 0)
     assert "input.path.id" in detail["error"]["message"]
+
+
+def test_a_fault_of_ours_before_the_call_is_counted_waits_and_ends(
+    world: World, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("canary-secret")
+
+    made = world.create(provider.url)
+    execution = world.execute(made["id"], "make_user", body={})
+    monkeypatch.setattr(pipeline, "prepare", broken)
+    assert world.run_executions().claimed == 1
+    detail = world.read(execution)
+    assert (detail["state"], detail["attempts"], detail["metrics"]["retry_count"]) == ("due", 1, 0)
+    assert 3 < seconds_until(detail["next_attempt_at"]) < 6
+    (attempt,) = detail["attempt_log"]
+    assert attempt["error_class"] == "internal"
+    assert "canary" not in str(detail)
+
+    world.sql("UPDATE hub.execution SET attempt = 19")
+    world.everything_due()
+    world.run_executions()
+    detail = world.read(execution)
+    assert (detail["state"], detail["reason"], detail["attempts"]) == ("failed", "internal", 20)
+    assert detail["error"]["type"] == "internal"
+    assert not provider.calls
 
 
 def test_an_accepted_execution_is_never_answered_as_if_it_were_not(

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from hub.access.idempotency import Replay, hash_body
 from hub.access.store import claim_key, finish_key, get_tenant
-from hub.core.errors import Conflict, FieldError, HubError, Invalid
+from hub.core.errors import Conflict, FieldError, HubError, Invalid, Malformed, TooLarge
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations import registry, store
 from hub.integrations import request as requests_
 from hub.integrations.request import Operation
-from hub.web.bodies import check_text, parse_strict
+from hub.web.bodies import check_size, check_strict, check_text, parse_strict
 
 if TYPE_CHECKING:
     import uuid
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MAX_ITEMS = 1000
 #: Nesting of an answer that is shown as JSON; a deeper one is shown as its text.
 _SHOWN_DEPTH = 128
+#: What the Celery door takes; the same as the API's defaults.
+_CELERY_BYTES = 1_048_576
+_CELERY_DEPTH = 64
 _CELERY_SCOPE = "executions.submit"
 
 
@@ -101,10 +104,12 @@ def accept_from_celery(engine: Engine, payload: SubmitExecution) -> tuple[uuid.U
         NotFound: no such tenant or integration.
         Conflict: the integration is not active.
         Invalid: an id, the operation or the input is wrong, or the key was used for something else.
+        TooLarge: operation and input are over 1 MiB or nested deeper than 64 levels.
     """
     tenant_id = parse_id(Kind.TENANT, payload.tenant, field="tenant")
     integration_id = parse_id(Kind.INTEGRATION, payload.integration, field="integration")
     check_text(payload.idempotency_key, "idempotency_key")
+    _check_as_body(payload)
     asked = json.dumps([payload.integration, payload.operation, payload.input], sort_keys=True)
     with engine.begin() as conn:
         get_tenant(conn, tenant_id)
@@ -125,6 +130,23 @@ def accept_from_celery(engine: Engine, payload: SubmitExecution) -> tuple[uuid.U
             resource_id=execution_id,
         )
     return execution_id, True
+
+
+def _check_as_body(payload: SubmitExecution) -> None:
+    """Check what a message asks for as the HTTP door checks its body: size, depth, numbers, text."""
+    asked = {"operation": payload.operation, "input": payload.input}
+    try:
+        plain = json.dumps(asked, ensure_ascii=False)
+        escaped = json.dumps(asked)
+    except RecursionError:
+        message = f"is nested deeper than {_CELERY_DEPTH} levels"
+        raise TooLarge(f"The input {message}.", fields=(FieldError("input", message),)) from None
+    except (TypeError, ValueError):  # Kombu's JSON has dates and such
+        message = "holds a value that JSON does not have"
+        raise Malformed(f"The input {message}.", fields=(FieldError("input", message),)) from None
+    # Measured as it would have been sent; read with escapes, which also spell what UTF-8 cannot.
+    check_size(len(plain.encode(errors="surrogatepass")), _CELERY_BYTES)
+    check_strict(escaped.encode(), max_bytes=len(escaped), max_depth=_CELERY_DEPTH)
 
 
 def cancel(conn: Connection, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> bool:

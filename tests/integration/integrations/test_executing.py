@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
-from hub.core.errors import HubError
+from hub.core.errors import HubError, Invalid
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.integrations import pipeline, store
@@ -39,6 +39,14 @@ def recorded(engine: Engine) -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def nested(depth: int) -> Any:
+    """An array in an array, so many of them."""
+    value: list[Any] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
 
 
 def seconds_until(text: str | None) -> float:
@@ -616,6 +624,42 @@ def test_the_celery_door_refuses_what_the_others_refuse(
         accept_from_celery(world.engine, SubmitExecution(**{**good, **change}))
     assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 1
     assert world.sql("SELECT count(*) FROM hub.idempotency_key")[0][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("x" * 1_048_576, "over 1048576 bytes"),
+        (nested(63), "deeper than 64 levels"),
+        (nested(20_000), "deeper than 64 levels"),
+        ("a\0b", r"^input\.body contains the character U\+0000"),
+        ({"a": ["\ud800"]}, r"^input\.body\.a\.0 contains half of a surrogate pair"),
+        (float("inf"), "holds Infinity"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "holds a value that JSON does not have"),
+    ],
+    ids=["large", "deep", "deepest", "U+0000", "half a character", "infinite", "no JSON"],
+)
+def test_the_celery_door_refuses_a_body_that_http_refuses(
+    world: World, provider: Provider, body: Any, reason: str
+) -> None:
+    made = world.create(provider.url)
+    asked: dict[str, Any] = {
+        "tenant": format_id(Kind.TENANT, world.tenant_id),
+        "idempotency_key": "k1",
+        "integration": made["id"],
+        "operation": "make_user",
+    }
+    # Without pydantic's walk through the input: what it would not take never comes here.
+    payload = SubmitExecution.model_construct(**asked, input={"body": body})
+    with pytest.raises(Invalid, match=reason):
+        accept_from_celery(world.engine, payload)
+    assert not world.sql("SELECT 1 FROM hub.execution")
+    for fine in (nested(62), "ж" * 500_000):
+        accept_from_celery(
+            world.engine,
+            SubmitExecution(**{**asked, "idempotency_key": str(type(fine))}, input={"body": fine}),
+        )
+    assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 2
 
 
 def test_a_row_with_a_bad_input_from_another_door_fails_with_the_reason(

@@ -1,6 +1,8 @@
 """The registry: creates, changes and deletes integrations, their secrets with them, in the caller's transaction.
 
-Every change raises the tenant's configuration version, so that workers take it up with their next claim.
+Every change raises the tenant's configuration version, so that workers take it up with their next claim. A stored
+secret stays with the origin that it was given for: who may write an integration may not read its secrets, and must
+not be able to have them sent to an address of their own.
 """
 
 from __future__ import annotations
@@ -8,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hub.access.store import bump_config_version
-from hub.core.errors import Conflict, NotFound
+from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.integrations import store
+from hub.integrations.auth import SECRETS
 from hub.integrations.directory import secret_ids
+from hub.net import url as urls
 from hub.vault.vault import NewSecret
 
 if TYPE_CHECKING:
@@ -87,9 +91,11 @@ def change(
 
     Raises:
         Conflict: it was changed meanwhile, or the new name is taken.
+        Invalid: it moves to another origin and a stored secret was not given again.
     """
     if version is not None and version != current.version:
         raise _changed(current.version)
+    _check_secrets_stay(current, definition)
     columns = dict(definition.columns)
     if definition.mode is not None:
         columns["secret_ids"] = _replace(conn, vault, current, definition)
@@ -122,6 +128,29 @@ def remove(
     vault.delete(conn, tenant_id, list(secret_ids(row).values()))
     bump_config_version(conn, tenant_id)
     return store.release_held(conn, integration_id)
+
+
+def _check_secrets_stay(current: Row[Any], definition: Definition) -> None:
+    """Refuse to take stored secrets along to another origin (RFC 6454, 4)."""
+    base_url = definition.columns.get("base_url", current.base_url)
+    if not secret_ids(current) or _origin(base_url) == _origin(current.base_url):
+        return
+    why = "a stored secret does not follow `base_url` to another scheme, host or port"
+    if definition.mode is None:
+        names = " and ".join(f"`{name}`" for name in SECRETS[current.auth["mode"]])
+        faults = [FieldError("base_url", f"{why}: send `auth` with its {names} in the same request")]
+    else:
+        missing = [name for name in SECRETS[definition.mode] if name not in definition.secrets]
+        faults = [FieldError(f"auth.{name}", f"is required: {why}") for name in missing]
+    if faults:
+        raise Invalid(
+            "; ".join(f"{fault.path}: {fault.message}" for fault in faults) + ".", fields=tuple(faults)
+        )
+
+
+def _origin(base_url: str) -> tuple[str, str, int]:
+    target = urls.parse(base_url)
+    return target.scheme, target.host, target.port
 
 
 def _put(conn: Connection, vault: Vault, tenant_id: uuid.UUID, definition: Definition) -> dict[str, str]:

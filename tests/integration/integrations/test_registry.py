@@ -179,6 +179,41 @@ def test_a_secret_stays_until_another_one_or_another_mode_comes(world: World, pr
     assert world.sql("SELECT count(*) FROM hub.secret")[0][0] == 0
 
 
+@pytest.mark.parametrize("auth", SECRET_MODES[:3], ids=lambda auth: auth["mode"])
+def test_a_stored_secret_does_not_follow_the_address_to_another_origin(
+    world: World, provider: Provider, auth: dict[str, str]
+) -> None:
+    made = world.create(provider.url, auth=auth)
+    path = f"/integrations/{made['id']}"
+    secret = {"bearer": "token", "basic": "password", "api_key": "key"}[auth["mode"]]
+    without = {name: value for name, value in auth.items() if name != secret}
+    port = provider.url.rpartition(":")[2]
+    for elsewhere in (f"http://127.0.0.2:{port}", f"https://127.0.0.1:{port}", "http://127.0.0.1:9/v2"):
+        for body, field in (
+            ({"base_url": elsewhere}, "base_url"),
+            ({"base_url": elsewhere, "auth": without}, f"auth.{secret}"),
+        ):
+            answer = world.call("PATCH", path, json=body)
+            assert answer.status_code == 422
+            assert [error["path"] for error in answer.json()["errors"]] == [field]
+            assert "does not follow `base_url` to another scheme, host or port" in answer.json()["detail"]
+            assert CANARY not in answer.text
+    assert world.call("GET", path).json() == made
+
+
+def test_an_address_changes_with_its_secrets_or_within_its_origin(world: World, provider: Provider) -> None:
+    made = world.create(provider.url, auth={"mode": "bearer", "token": CANARY})
+    path = f"/integrations/{made['id']}"
+    within = world.call("PATCH", path, json={"base_url": provider.url + "/v3"})
+    assert (within.status_code, within.json()["auth"]) == (200, made["auth"])
+    for auth in ({"mode": "bearer", "token": "another-secret-token"}, {"mode": "none"}):
+        moved = world.call("PATCH", path, json={"base_url": "http://127.0.0.1:9", "auth": auth})
+        assert (moved.status_code, moved.json()["base_url"]) == (200, "http://127.0.0.1:9")
+        assert world.call("PATCH", path, json={"base_url": provider.url, "auth": auth}).status_code == 200
+    # Without a secret there is nothing to keep.
+    assert world.call("PATCH", path, json={"base_url": "http://127.0.0.1:9"}).status_code == 200
+
+
 def test_names_are_unique_within_a_tenant(world: World, provider: Provider) -> None:
     world.create(provider.url)
     other = world.create(provider.url, name="other")

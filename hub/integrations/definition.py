@@ -239,4 +239,7 @@ def _message(kind: str, text: str) -> str:
         return "is required"
     if kind == "extra_forbidden":
         return "is not a known field"
+    if kind == "union_tag_invalid":
+        # Pydantic's own sentence repeats what was sent, which may be a secret in the wrong place.
+        return f"`mode` must be one of {', '.join(SECRETS)}"
     return text.removeprefix("Value error, ")

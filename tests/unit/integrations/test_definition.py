@@ -91,6 +91,11 @@ def test_no_error_repeats_a_secret() -> None:
     assert "canary" not in str(caught.value.fields)
 
 
+def test_an_unknown_mode_is_not_repeated_but_the_known_ones_are_named() -> None:
+    faults = create_faults({**GOOD, "auth": {"mode": "canary-secret"}})
+    assert faults == {"auth": "`mode` must be one of none, api_key, basic, bearer"}
+
+
 def test_the_body_is_documented_as_the_model() -> None:
     schema = TypeAdapter(CreateBody).json_schema()
     assert {"name", "base_url", "auth"} <= schema["properties"].keys()

@@ -164,6 +164,21 @@ def list_keys(conn: Connection, tenant_id: UUID) -> list[ApiKey]:
     return [ApiKey(*row) for row in rows]
 
 
+def page_keys(conn: Connection, tenant_id: UUID, *, after: UUID | None, limit: int) -> list[ApiKey]:
+    """A page of a tenant's keys, newest first, revoked ones too. Served by api_key_tenant_id_idx or api_key_pkey.
+
+    Args:
+        conn: a connection.
+        tenant_id: whose.
+        after: the id of the last row of the page before; None is the first page.
+        limit: rows at most.
+    """
+    query = select(*_KEY_COLUMNS).where(api_key.c.tenant_id == tenant_id)
+    if after is not None:
+        query = query.where(api_key.c.id < after)
+    return [ApiKey(*row) for row in conn.execute(query.order_by(api_key.c.id.desc()).limit(limit))]
+
+
 def find_key(conn: Connection, key_id: UUID) -> ApiKey | None:
     """A key of any tenant: this look-up is what tells the tenant. Served by api_key_pkey."""
     row = conn.execute(select(*_KEY_COLUMNS).where(api_key.c.id == key_id)).one_or_none()

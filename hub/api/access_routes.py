@@ -80,9 +80,8 @@ def create_api_key(body: schemas.ApiKeyCreate, hub: Hub, caller: Admin) -> schem
 def list_api_keys(hub: Hub, caller: Admin, paging: Paging) -> Page[schemas.ApiKey]:
     """Newest first, revoked and expired ones too."""
     with hub.engine.connect() as conn:
-        rows = store.list_keys(conn, caller.tenant_id)
-    older = [row for row in reversed(rows) if paging.after is None or row.id < paging.after]
-    page, cursor = page_of(older, paging.limit, lambda row: row.id)
+        rows = store.page_keys(conn, caller.tenant_id, after=paging.after, limit=paging.fetch)
+    page, cursor = page_of(rows, paging.limit, lambda row: row.id)
     return Page(data=[_key(row) for row in page], next_cursor=cursor)
 
 

@@ -100,6 +100,17 @@ def test_keys_are_listed_and_revoked_within_their_tenant(engine: Engine, tenant:
     assert first == again
 
 
+def test_a_page_of_keys_holds_the_next_older_ones_of_its_tenant(engine: Engine, tenant: UUID) -> None:
+    with engine.begin() as conn:
+        issue_key(conn, open_tenant(conn, "other").id, "foreign", {Scope.ADMIN})
+        keys = [issue_key(conn, tenant, f"k{number}", {Scope.ADMIN})[0] for number in range(5)]
+        store.revoke_key(conn, tenant, keys[4].id)
+        newest = store.page_keys(conn, tenant, after=None, limit=2)
+        older = store.page_keys(conn, tenant, after=newest[-1].id, limit=10)
+    assert [row.id for row in newest + older] == [row.id for row in reversed(keys)]
+    assert len(newest) == 2
+
+
 def test_use_is_written_at_most_once_a_minute(engine: Engine, tenant: UUID) -> None:
     minute, now = timedelta(minutes=1), datetime.now(UTC)
     with engine.begin() as conn:

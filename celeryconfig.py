@@ -67,8 +67,8 @@ task_routes = {task.value: {"queue": queue.value} for task, queue in ROUTES.item
 # Retry off would make a refused port take 6 s to fail; this gives up in about a second, and the sweep rings later.
 task_publish_retry_policy = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 # A pump ends by itself when its slice is over; these end one that hangs.
-task_soft_time_limit = _settings.pump_slice_seconds + 120
-task_time_limit = _settings.pump_slice_seconds + 180
+task_soft_time_limit = _settings.pump_slice_seconds + 180
+task_time_limit = _settings.pump_slice_seconds + 240
 
 # -- Workers --------------------------------------------------------------------------------------------------------
 # A pump keeps many calls in flight by itself; a message that waits behind it in the same process helps nobody.

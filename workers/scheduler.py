@@ -33,7 +33,8 @@ class LeaderScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         settings = get_settings()
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        # Two containers can share a host name and a process id; two leaders must not share a name.
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         self._lease = settings.leader_lease_seconds
         self._jobs = jobs(settings)
         self._started: dict[str, int] = {}

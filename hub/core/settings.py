@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     )
     sweep_interval_seconds: float = Field(default=1.0, ge=0.1, le=60)
     pump_slice_seconds: float = Field(
-        default=60.0, ge=1, le=600, description="Longest life of one pump task."
+        default=600.0, ge=1, le=3600, description="Longest life of one pump task."
     )
     pump_linger_ms: float = Field(
         default=200.0, ge=0, le=10_000, description="How long an idle pump waits for more."

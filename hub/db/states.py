@@ -35,7 +35,10 @@ FINISHED = frozenset(State) - _LIVE
 
 #: from → to. `leased → leased` does not exist: a second claim needs the row to be due again first.
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.DUE: frozenset({State.LEASED, State.HELD, State.CANCELLED, State.EXPIRED, State.SKIPPED}),
+    # due → due: a resend makes a row that waits for its retry due at once.
+    State.DUE: frozenset(
+        {State.DUE, State.LEASED, State.HELD, State.CANCELLED, State.EXPIRED, State.SKIPPED}
+    ),
     State.LEASED: frozenset(State) - {State.LEASED},
     State.HELD: frozenset({State.DUE, State.CANCELLED, State.EXPIRED, State.SKIPPED}),
     **{finished: frozenset({State.DUE}) for finished in FINISHED},

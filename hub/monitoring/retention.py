@@ -12,7 +12,7 @@ from hub.access.store import prune_keys
 from hub.core.ids import floor_uuid
 from hub.db import partitions
 from hub.monitoring import store
-from hub.queue.store import prune_ticks
+from hub.queue.store import prune_rejected, prune_ticks, prune_workers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -42,6 +42,8 @@ def prune(conn: Connection, settings: Settings, now: datetime) -> dict[str, int]
         "partitions_made": len(partitions.ensure(conn, today)),
         "idempotency_keys": _prune_keys(conn, now - _KEY_LIFE),
         "ticks": prune_ticks(conn, _TICK_SECONDS),
+        "rejected_messages": prune_rejected(conn, settings.retention_days),
+        "workers": prune_workers(conn, settings.retention_days),
         "metrics": store.prune_metrics(conn, oldest),
         "health_changes": store.prune_changes(conn, floor_uuid(oldest)),
         "health_of_deleted": store.prune_orphans(conn),

@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +43,9 @@ _LOOK = 0.005
 #: A pump looks at the database at least this often while it lives, whatever the bell says, seconds.
 _LOOK_ANYWAY = 0.25
 _BATCH = 500
+#: How long a pump whose slice is over looks for a moment without calls in flight. Ending amid slow ones would stop new
+#: claims in this process until the last of them is back.
+_OVERTIME = 60.0
 _running: set[TaskName] = set()
 _running_lock = threading.Lock()
 
@@ -250,7 +253,7 @@ class Pump(Generic[Job, Result]):
     def _feed(self) -> None:
         while self._feeding:
             now = time.monotonic()
-            if now >= self._ends:
+            if now >= self._ends and (not self._held or now >= self._ends + _OVERTIME):
                 self.report.rang_again = True
                 break
             room = self._capacity - self._held
@@ -332,12 +335,21 @@ class Pump(Generic[Job, Result]):
                     break
             for start in range(0, len(results), _BATCH):
                 part = results[start : start + _BATCH]
-                written = _insist(self._source.record(part), "record results", until=time.monotonic() + 30)
+                self.report.recorded += self._write(part)
                 with self._room:
                     self._held -= len(part)
                     self._room.notify()
-                if written:
-                    self.report.recorded += len(part)
+
+    def _write(self, results: Sequence[Result]) -> int:
+        """Record results; how many were. One that the database cannot store does not cost its neighbours theirs."""
+        action = self._source.record(results)
+        try:
+            return len(results) if _insist(action, "record results", until=time.monotonic() + 30) else 0
+        except DataError as error:
+            if len(results) > 1:
+                return sum(self._write([result]) for result in results)
+            log.error("A result cannot be stored (%s); its lease will lapse.", _reason(error))  # noqa: TRY400
+            return 0
 
 
 def _insist(action: Callable[[], None], what: str, *, until: float) -> bool:
@@ -346,6 +358,8 @@ def _insist(action: Callable[[], None], what: str, *, until: float) -> bool:
     while True:
         try:
             action()
+        except DataError:
+            raise  # it would not fit next time either
         except SQLAlchemyError as error:
             if time.monotonic() > until:
                 log.error("Gave up to %s (%s); their leases will lapse.", what, _reason(error))  # noqa: TRY400

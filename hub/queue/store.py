@@ -63,6 +63,21 @@ def prune_ticks(conn: Connection, older_than: float) -> int:
     ).rowcount
 
 
+def prune_rejected(conn: Connection, days: int) -> int:
+    """Forget messages that were rejected longer ago. Served by rejected_message_created_at_idx."""
+    return conn.execute(
+        text("DELETE FROM hub.rejected_message WHERE created_at < now() - make_interval(days => :days)"),
+        {"days": days},
+    ).rowcount
+
+
+def prune_workers(conn: Connection, days: int) -> int:
+    """Forget workers that were not seen for so long. Reads the table, which holds a row for each worker."""
+    return conn.execute(
+        text("DELETE FROM hub.worker WHERE seen_at < now() - make_interval(days => :days)"), {"days": days}
+    ).rowcount
+
+
 def beat_heart(conn: Connection, name: str, queues: str, pid: int, started_at: datetime) -> None:
     """A worker is alive and consuming. Served by the primary key."""
     conn.execute(

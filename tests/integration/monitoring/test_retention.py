@@ -33,6 +33,15 @@ def test_what_is_over_its_time_goes_and_the_rest_stays(world: World, provider: P
             "INSERT INTO hub.tick (name, scheduled_for, owner, created_at) VALUES ('t', :at, 'o', :at)", at=at
         )
         world.sql(
+            "INSERT INTO hub.rejected_message (id, reason, created_at) VALUES (:id, 'r', :at)",
+            id=new_uuid(),
+            at=at,
+        )
+        world.sql(
+            "INSERT INTO hub.worker (name, queues, pid, started_at, seen_at) VALUES (:name, 'q', 1, :at, :at)",
+            name=str(at), at=at,
+        )  # fmt: skip
+        world.sql(
             "INSERT INTO hub.integration_health (integration_id, tenant_id, status, since, last_check_at)"
             " VALUES (:i, :t, 'healthy', :at, :at)",
             i=made if at == now else new_uuid(), t=world.tenant_id, at=at,
@@ -43,6 +52,8 @@ def test_what_is_over_its_time_goes_and_the_rest_stays(world: World, provider: P
         "partitions_made": 0,
         "idempotency_keys": 1,
         "ticks": 1,
+        "rejected_messages": 1,
+        "workers": 1,
         "metrics": 1,
         "health_changes": 1,
         "health_of_deleted": 1,

@@ -339,6 +339,18 @@ def test_an_endpoint_whose_secret_does_not_open_is_held_and_costs_the_others_not
     assert set(world.states()) == {("held", "secret_unreadable"), ("done", None)}
 
 
+def test_an_endpoint_whose_row_was_spoilt_is_held_and_costs_the_others_nothing(
+    world: World, receiver: Provider
+) -> None:
+    spoilt = world.endpoint(receiver.url + "/bad", "bad")
+    world.sql("UPDATE hub.endpoint SET retry_schedule = '7' WHERE id = :id", id=spoilt)
+    world.endpoint(receiver.url + "/good", "good")
+    world.publish("{}")
+    world.deliver()
+    assert [call.path for call in receiver.calls] == ["/good"]
+    assert set(world.states()) == {("held", "endpoint_unreadable"), ("done", None)}
+
+
 # -- a change of the set-up meets a worker ----------------------------------------------------------------------------
 
 

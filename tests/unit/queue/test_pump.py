@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from hub.queue import pump as module
 from hub.queue.contracts import TaskName
@@ -267,7 +267,26 @@ def test_a_second_pump_of_the_same_task_is_absorbed(stage: Stage) -> None:
     assert stage.pump().run().absorbed is False
 
 
-def test_a_pump_whose_slice_is_over_rings_for_the_next_one(stage: Stage) -> None:
+def test_a_pump_whose_slice_is_over_ends_between_calls_and_rings_for_the_next_one(stage: Stage) -> None:
+    stage.runner.instant = False
+    running = stage.start(capacity=16, slice_seconds=0.2, linger=30)
+    with stage.source.lock:
+        stage.source.due = [1]
+    until(lambda: stage.runner.in_flight == 1)
+    over = time.monotonic() + 0.3
+    until(lambda: time.monotonic() > over)  # the slice is over, and one call is slow
+    with stage.source.lock:
+        stage.source.due = [2]
+    until(lambda: stage.runner.in_flight == 2)  # which does not keep new rows waiting
+    stage.runner.land(1, 2)
+    report = running.result(10)
+    assert (report.rang_again, report.recorded, stage.bell.rings) == (True, 2, 1)
+
+
+def test_a_pump_that_is_never_without_calls_ends_after_its_overtime(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_OVERTIME", 0.2)
     stage.source.due = list(range(10_000))
     stage.runner.instant = False
     running = stage.start(capacity=5, slice_seconds=0.2)
@@ -338,6 +357,26 @@ def test_a_batch_that_could_not_be_written_is_written_again_as_it_is(
     assert stage.source.writes[:3] == [0, 0, 0]
     assert len(stage.source.prepared) == len(set(stage.source.writes))
     assert "canary91" not in caplog.text
+
+
+def test_a_result_that_cannot_be_stored_does_not_cost_its_neighbours_theirs(stage: Stage) -> None:
+    refused = DataError("UPDATE", {}, Exception("no such text"))
+    stage.source.due = [1, 2, 3]
+    real = stage.source.record
+
+    def record(results: Sequence[tuple[int, bool]]) -> Callable[[], None]:
+        write = real(results)
+
+        def guarded() -> None:
+            if any(job == 2 for job, _ in results):
+                raise refused
+            write()
+
+        return guarded
+
+    stage.source.record = record  # type: ignore[method-assign]
+    report = stage.pump().run()
+    assert (sorted(stage.source.done), report.recorded) == ([1, 3], 2)
 
 
 def test_a_database_that_stays_away_costs_the_record_and_frees_the_room(

@@ -101,7 +101,8 @@ class Directory:
         try:
             return self._target(row, (decode_secret(secret),) if secret is not None else ())
         except (Invalid, TypeError, ValueError, AttributeError) as error:
-            log.error(
+            # The type says enough; a traceback for each load would bury the rest of the log.
+            log.warning(
                 "Endpoint %s is not readable (%s).", format_id(Kind.ENDPOINT, row.id), type(error).__name__
             )
             return Target(row.id, "", tuple(row.event_types), "endpoint_unreadable", (), (), 0.0, ())

@@ -116,11 +116,15 @@ def attempt(
 
 def call(session: GuardedSession, target: Target, request: Request, timeout: float) -> Outcome:
     """Transport and redaction of a prepared request; `timeout` in seconds."""
+    outcome = None
     try:
         outcome = rest.send(session, target, request, timeout)
         target.redactor.clean(outcome)
     except Exception as error:  # noqa: BLE001 - the row must be recorded whatever happened
-        return _internal(target, error)
+        fault = _internal(target, error)
+        # Somebody answered: what is not idempotent must not be sent again.
+        fault.peer = None if outcome is None else outcome.peer
+        return fault
     return outcome
 
 

@@ -6,6 +6,7 @@ what it found is its result, so a failed check is a check that is done.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from hub.integrations.directory import Directory, Target
     from hub.net.outcome import Outcome
     from hub.net.session import GuardedSession
+
+log = logging.getLogger(__name__)
 
 #: Checks that one tick starts at most; the next tick goes on.
 _BATCH = 5000
@@ -90,7 +93,11 @@ def make_runner(
             return job, Stopped(State.SKIPPED, "not_checked", "There is nothing to check any more.")
         check = target.health_check
         given = {"method": check["method"], "path": check["path"]}
-        request = pipeline.prepare(target, FREE_OPERATION, given, repeated=False)
+        try:
+            request = pipeline.prepare(target, FREE_OPERATION, given, repeated=False)
+        except Exception as error:  # noqa: BLE001 - the run must end; the next one is a fresh look
+            log.warning("A health check could not be prepared: %s", type(error).__name__)
+            return job, Stopped(State.SKIPPED, "internal", "The check failed inside the hub.")
         if isinstance(request, Stopped):
             return job, request
         job.started_at = clock.now()

@@ -33,7 +33,11 @@ def test_no_step_is_larger_than_the_cap_and_stopping_stops_the_work() -> None:
     assert max(len(p) for p in Gzip().feed(bomb)) == STEP_BYTES
 
 
-@pytest.mark.parametrize("data", [b"not gzip", zlib.compress(b"x"), gzip.compress(b"x" * 99) + b"junk"])
+@pytest.mark.parametrize(
+    "data",
+    [b"not gzip", zlib.compress(b"x"), gzip.compress(b"x" * 99) + b"junk"],
+    ids=["text", "zlib", "trailing junk"],
+)
 def test_what_is_not_gzip_is_a_fault(data: bytes) -> None:
     with pytest.raises(DecodingError):
         _decode(data, 100)

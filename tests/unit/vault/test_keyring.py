@@ -66,6 +66,8 @@ def test_the_ring_is_read_from_the_settings() -> None:
         (encoded(os.urandom(33)), "33 bytes"),
         (encoded(os.urandom(16)), "16 bytes"),
     ],
+    # Names of their own: random ones would differ between the processes that share the run.
+    ids=["no base64", "cyrillic", "cut off", "31 bytes", "33 bytes", "16 bytes"],
 )
 def test_a_malformed_key_is_named_by_its_position_and_never_shown(bad: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=f"key 2 .*{reason}") as caught:

@@ -29,6 +29,12 @@ def record(*, task: str | None, queue: str | None, reason: str, headers: Any, bo
         headers: the message's headers.
         body: the message's body; an excerpt is kept, masked.
     """
+    # Cleaned before it is logged: a message's text could hold line breaks of its own, or what no terminal can show.
+    task, queue, reason = (
+        _clean(task or "", 200) or None,
+        _clean(queue or "", 200) or None,
+        _clean(reason, 1000),
+    )
     log.warning(
         "Rejected a message of %s on %s: %s", task or "an unknown task", queue or "an unknown queue", reason
     )
@@ -37,8 +43,7 @@ def record(*, task: str | None, queue: str | None, reason: str, headers: Any, bo
         engine = create_engine(_url(), poolclass=NullPool, connect_args={"connect_timeout": 2})
         with engine.begin() as conn:
             store.record_rejected(
-                conn, new_uuid(), task=_clean(task or "", 200) or None, queue=_clean(queue or "", 200) or None,
-                reason=_clean(reason, 1000),
+                conn, new_uuid(), task=task, queue=queue, reason=reason,
                 headers=json.dumps(_plain(headers)), body=_clean(_text(body), _EXCERPT),
             )  # fmt: skip
     except Exception:  # the worker must outlive any message
@@ -60,8 +65,15 @@ def _text(body: Any) -> str:
 
 
 def _clean(text: str, limit: int) -> str:
-    """Without credentials and without what Postgres cannot store: U+0000 and lone surrogates."""
-    return mask(text[:limit]).replace("\0", "�").encode(errors="replace").decode()
+    """Without credentials, line breaks, and what Postgres cannot store: U+0000 and lone surrogates."""
+    return (
+        mask(text[:limit])
+        .replace("\0", "�")
+        .replace("\r", " ")
+        .replace("\n", " ")
+        .encode(errors="replace")
+        .decode()
+    )
 
 
 def _plain(headers: Any) -> Any:

@@ -40,7 +40,7 @@ def second_beat(hub: RunningHub) -> Iterator[Process]:
 
 def leader_pid(hub: RunningHub) -> int:
     leader = hub.leader
-    return int(leader.rsplit(":", 1)[1]) if leader else 0
+    return int(leader.split(":")[1]) if leader else 0
 
 
 def queued_ticks(hub: RunningHub) -> list[tuple[str, datetime]]:

@@ -68,19 +68,16 @@ def test_after_an_error_that_ends_its_pump_the_same_worker_goes_on(
     )
     slow = hub.http.publish(f"{word}.slow", {})["id"]
     until(lambda: len(receiver.seen()) == 1, what="the slow call")
-    mend = "UPDATE hub.endpoint SET retry_schedule = '[]', version = version + 1 WHERE name = :word"
+    spoil = "UPDATE hub.endpoint SET event_types = ARRAY[NULL]::text[] WHERE name = :word"
+    mend = "UPDATE hub.endpoint SET event_types = ARRAY[:word], version = version + 1 WHERE name = :word"
+    failure = "'NoneType' object has no attribute 'endswith'"
     touch = "UPDATE hub.tenant SET config_version = config_version + 1"
-    failures = hub.log("deliver").count("could not convert string to float")
+    failures = hub.log("deliver").count(failure)
     with hub.engine.begin() as conn:
-        conn.execute(
-            text("UPDATE hub.endpoint SET retry_schedule = '[\"x\"]' WHERE name = :word"), {"word": word}
-        )
+        conn.execute(text(spoil), {"word": word})
         conn.execute(text(touch))
     hub.http.publish(word, {})
-    until(
-        lambda: hub.log("deliver").count("could not convert string to float") > failures,
-        what="the pump's end",
-    )
+    until(lambda: hub.log("deliver").count(failure) > failures, what="the pump's end")
     with hub.engine.begin() as conn:
         conn.execute(text(mend), {"word": word})
         conn.execute(text(touch))

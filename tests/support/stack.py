@@ -311,7 +311,7 @@ class RunningHub:
 
     @property
     def leader(self) -> str | None:
-        """The beat that leads now, as `host:pid`."""
+        """The beat that leads now, as `host:pid:token`."""
         leader: str | None = self.query("SELECT owner FROM hub.leader WHERE name = 'beat' AND until > now()")
         return leader
 

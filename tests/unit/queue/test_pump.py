@@ -269,9 +269,8 @@ def test_a_second_pump_of_the_same_task_is_absorbed(stage: Stage) -> None:
 
 def test_a_pump_whose_slice_is_over_ends_between_calls_and_rings_for_the_next_one(stage: Stage) -> None:
     stage.runner.instant = False
+    stage.source.due = [1]
     running = stage.start(capacity=16, slice_seconds=0.2, linger=30)
-    with stage.source.lock:
-        stage.source.due = [1]
     until(lambda: stage.runner.in_flight == 1)
     over = time.monotonic() + 0.3
     until(lambda: time.monotonic() > over)  # the slice is over, and one call is slow

@@ -144,7 +144,7 @@ def _remember(settings: Settings, url: str, key: str) -> None:
 
 
 def _afterwards(url: str, settings: Settings, key: str) -> str:
-    lines = ["The hub stays up, and so do httpbin and the receivers.", f"  API docs  {url}/docs"]
+    lines = ["The hub stays up, and so do httpbin and the receivers.", f"  OpenAPI   {url}/openapi.json"]
     if http_ready(settings.flower_host, settings.flower_port, "/healthcheck")():
         lines.append(f"  Flower    http://{settings.flower_host}:{settings.flower_port}")
     lines += [f"  Demo key  {key}", "Try, in another terminal:"]

@@ -131,7 +131,7 @@ def _flower_file(settings: Settings) -> Path:
 def _welcome(stack: Stack, *, flower: bool) -> str:
     settings = stack.settings
     api = _api_url(settings)
-    lines = ["The hub is up.", f"  API      {api}", f"  Docs     {api}/docs"]
+    lines = ["The hub is up.", f"  API      {api}", f"  OpenAPI  {api}/openapi.json"]
     if flower:
         source = "HUB_FLOWER_PASSWORD" if settings.flower_password else f"in {_flower_file(settings)}"
         lines.append(f"  Flower   http://{settings.flower_host}:{settings.flower_port}")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +40,8 @@ class LeaderScheduler(Scheduler):
         self._lease = settings.leader_lease_seconds
         self._jobs = jobs(settings)
         self._started: dict[str, int] = {}
+        self._stop = threading.Event()
+        self._heeds = False
         self._leads_until = 0.0
         self._renew_at = 0.0
         super().__init__(*args, **kwargs)
@@ -45,12 +49,32 @@ class LeaderScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Nothing is stored locally: the schedule is code, its state is in Postgres."""
 
+    def _heed_signals(self) -> None:
+        """End between ticks, a second later at most.
+
+        Celery's handler raises where it stands; amid a statement that exit became a database error, which beat
+        survives: the signal was lost.
+        """
+        # Where Celery has put none, this is no beat process, and its signals are not ours.
+        ours = threading.current_thread() is threading.main_thread() and callable(
+            signal.getsignal(signal.SIGTERM)
+        )
+        if ours:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self._stop.set())
+
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Start what is due if this beat leads.
 
         Returns:
             Seconds until the next call.
         """
+        if not self._heeds:
+            # Not in __init__: Celery installs its own handlers after that.
+            self._heed_signals()
+            self._heeds = True
+        if self._stop.is_set():
+            raise SystemExit
         try:
             if not self._leads():
                 return 1.0

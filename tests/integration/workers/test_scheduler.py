@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -232,3 +234,27 @@ def test_a_message_does_not_outlive_its_use(
         assert 30 <= options["expires"] <= 600, name
         moment = datetime.fromisoformat(options["kwargs"]["payload"]["scheduled_for"])
         assert moment.tzinfo == UTC
+
+
+def test_a_signal_amid_a_statement_ends_the_beat_at_its_next_tick(
+    beats: tuple[LeaderScheduler, LeaderScheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def celerys_handler(*_: Any) -> None:
+        raise SystemExit
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    real = store.take_lead
+
+    def interrupted(*args: Any) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*args)
+
+    try:
+        signal.signal(signal.SIGTERM, celerys_handler)
+        monkeypatch.setattr(store, "take_lead", interrupted)
+        beats[0].tick()  # the statement is not cut in two
+        with pytest.raises(SystemExit):
+            beats[0].tick()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -7,6 +7,7 @@ import hub.db.models
 import hub.integrations.models
 import hub.monitoring.models
 import hub.queue.models
+import hub.sources.models
 import hub.vault.models
 import hub.webhooks.models
 

@@ -25,6 +25,8 @@ class Scope(StrEnum):
     ENDPOINTS_WRITE = "endpoints:write"
     EVENTS_READ = "events:read"
     EVENTS_WRITE = "events:write"
+    SOURCES_READ = "sources:read"
+    SOURCES_WRITE = "sources:write"
     ADMIN = "admin"
 
 

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     ATTEMPT = "att"
     CHECK_RUN = "chk"
     REQUEST = "req"
+    SOURCE = "src"
+    RECEIPT = "inr"
 
 
 _HEX = re.compile(r"[0-9a-fA-F]{32}")

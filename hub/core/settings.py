@@ -70,6 +70,15 @@ class Settings(BaseSettings):
     commit_window_ms: float = Field(
         default=2.0, ge=0, le=100, description="How long a publish waits for company."
     )
+    public_url: str | None = Field(
+        default=None,
+        description="How the outside reaches the API, e.g. https://hub.example.com: the address that providers"
+        " call and some of them sign. Unset: taken from each request's Host.",
+    )
+    trusted_proxies: CommaList = Field(
+        default=(),
+        description="CIDRs of proxies in front of the API, whose X-Forwarded-For is believed.",
+    )
 
     flower_host: str = "127.0.0.1"
     flower_port: int = Field(default=5555, ge=0, le=65535)
@@ -116,7 +125,23 @@ class Settings(BaseSettings):
     )
     retention_days: int = Field(default=30, ge=1, le=3650)
 
-    @field_validator("egress_allow")
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            named = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            named = False
+        if not named or any(mark in value for mark in "@?# "):
+            raise ValueError(
+                "must be http:// or https:// and a host, with a path if need be, without credentials or query"
+            )
+        return value.rstrip("/")
+
+    @field_validator("egress_allow", "trusted_proxies")
     @classmethod
     def _cidrs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for cidr in value:

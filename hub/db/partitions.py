@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: Tables cut by day. Those with a `state` column keep a day for as long as it holds unfinished work.
-PARTITIONED = ("message", "delivery", "execution", "check_run", "attempt")
+PARTITIONED = ("message", "delivery", "execution", "check_run", "attempt", "inbound")
 _LEDGERS = frozenset({"message", "delivery", "execution", "check_run"})
 #: Rows that unfinished work of another table cannot do without: a delivery is sent from its message.
 _NEEDED_BY = {"message": ("delivery", "message_id")}

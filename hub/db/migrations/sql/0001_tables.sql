@@ -21,6 +21,7 @@ CREATE TABLE hub.attempt (
     tls_ms REAL,
     first_byte_ms REAL,
     total_ms REAL,
+    request_headers JSON,
     response_headers JSON,
     response_body BYTEA,
     truncated BOOLEAN DEFAULT 'false' NOT NULL,
@@ -73,14 +74,57 @@ CREATE TABLE hub.delivery (
     lapses SMALLINT DEFAULT '0' NOT NULL,
     reason TEXT,
     finished_at TIMESTAMP WITH TIME ZONE,
+    ordering_key TEXT,
+    replay_no SMALLINT DEFAULT '0' NOT NULL,
     CONSTRAINT delivery_pkey PRIMARY KEY (id)
 )
  PARTITION BY RANGE (id);
-CREATE INDEX delivery_due_idx ON hub.delivery (due_at) WHERE state = 'due';
 CREATE INDEX delivery_endpoint_id_id_idx ON hub.delivery (endpoint_id, id);
-CREATE INDEX delivery_held_idx ON hub.delivery (endpoint_id) WHERE state = 'held';
-CREATE INDEX delivery_lease_idx ON hub.delivery (lease_until) WHERE state = 'leased';
-CREATE INDEX delivery_message_id_idx ON hub.delivery (message_id);
+
+CREATE TABLE hub.delivery_lane (
+    endpoint_id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    wake_at TIMESTAMP WITH TIME ZONE,
+    hold TEXT,
+    hold_until TIMESTAMP WITH TIME ZONE,
+    holds SMALLINT DEFAULT '0' NOT NULL,
+    in_flight INTEGER DEFAULT '0' NOT NULL,
+    tokens DOUBLE PRECISION DEFAULT '0' NOT NULL,
+    refilled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    draining BOOLEAN DEFAULT 'false' NOT NULL,
+    discard TEXT,
+    max_in_flight INTEGER,
+    rate DOUBLE PRECISION,
+    drain_rate DOUBLE PRECISION,
+    batch_size INTEGER DEFAULT '1' NOT NULL,
+    batch_wait DOUBLE PRECISION DEFAULT '0' NOT NULL,
+    CONSTRAINT delivery_lane_pkey PRIMARY KEY (endpoint_id)
+)
+ WITH (fillfactor = 50);
+CREATE INDEX delivery_lane_discard_idx ON hub.delivery_lane (endpoint_id) WHERE discard IS NOT NULL;
+CREATE INDEX delivery_lane_wake_at_idx ON hub.delivery_lane (wake_at);
+
+CREATE TABLE hub.delivery_lease (
+    id UUID NOT NULL,
+    until TIMESTAMP WITH TIME ZONE NOT NULL,
+    ids UUID[] NOT NULL,
+    CONSTRAINT delivery_lease_pkey PRIMARY KEY (id)
+);
+CREATE INDEX delivery_lease_until_idx ON hub.delivery_lease (until);
+
+CREATE TABLE hub.delivery_order (
+    endpoint_id UUID NOT NULL,
+    ordering_key TEXT NOT NULL,
+    id UUID NOT NULL,
+    CONSTRAINT delivery_order_pkey PRIMARY KEY (endpoint_id, ordering_key, id)
+);
+
+CREATE TABLE hub.delivery_waiting (
+    endpoint_id UUID NOT NULL,
+    due_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    id UUID NOT NULL,
+    CONSTRAINT delivery_waiting_pkey PRIMARY KEY (endpoint_id, due_at, id)
+);
 
 CREATE TABLE hub.endpoint (
     id UUID NOT NULL,
@@ -88,13 +132,33 @@ CREATE TABLE hub.endpoint (
     name TEXT NOT NULL,
     description TEXT DEFAULT '' NOT NULL,
     url TEXT NOT NULL,
+    kind TEXT DEFAULT 'events' NOT NULL CONSTRAINT endpoint_kind_check CHECK (kind IN ('events', 'operations')),
     event_types TEXT[] NOT NULL,
+    labels TEXT[] DEFAULT '{}' NOT NULL,
+    filter JSONB,
+    transformations JSONB DEFAULT '[]' NOT NULL,
     headers JSONB DEFAULT '{}' NOT NULL,
     secret_id UUID NOT NULL,
+    previous_secrets JSONB DEFAULT '[]' NOT NULL,
+    key_id UUID,
+    public_key TEXT,
+    previous_keys JSONB DEFAULT '[]' NOT NULL,
+    signature_profiles JSONB DEFAULT '[]' NOT NULL,
+    auth JSONB DEFAULT '{"mode": "none"}' NOT NULL,
+    auth_secret_id UUID,
+    certificate TEXT,
+    certificate_key_id UUID,
     timeout_seconds REAL,
-    retry_schedule JSONB,
+    retry_policy JSONB,
+    max_in_flight INTEGER,
+    rate_limit REAL,
+    drain_rate REAL,
+    ordering TEXT DEFAULT 'best_effort' NOT NULL CONSTRAINT endpoint_ordering_check CHECK (ordering IN ('best_effort', 'strict')),
+    batch_size INTEGER DEFAULT '1' NOT NULL,
+    batch_wait_seconds REAL DEFAULT '1' NOT NULL,
+    ip_allow_list TEXT[] DEFAULT '{}' NOT NULL,
     metadata JSONB DEFAULT '{}' NOT NULL,
-    status TEXT DEFAULT 'active' NOT NULL CONSTRAINT endpoint_status_check CHECK (status IN ('active', 'paused', 'disabled')),
+    status TEXT DEFAULT 'active' NOT NULL CONSTRAINT endpoint_status_check CHECK (status IN ('active', 'paused', 'disabled', 'unverified')),
     status_reason TEXT,
     version INTEGER DEFAULT '1' NOT NULL,
     created_by UUID,
@@ -104,6 +168,41 @@ CREATE TABLE hub.endpoint (
     CONSTRAINT endpoint_tenant_id_name_key UNIQUE (tenant_id, name)
 );
 CREATE INDEX endpoint_tenant_id_id_idx ON hub.endpoint (tenant_id, id);
+
+CREATE TABLE hub.endpoint_health (
+    endpoint_id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    last_success_at TIMESTAMP WITH TIME ZONE,
+    last_failure_at TIMESTAMP WITH TIME ZONE,
+    failing_since TIMESTAMP WITH TIME ZONE,
+    failed_messages BIGINT DEFAULT '0' NOT NULL,
+    warned SMALLINT DEFAULT '0' NOT NULL,
+    CONSTRAINT endpoint_health_pkey PRIMARY KEY (endpoint_id)
+);
+CREATE INDEX endpoint_health_failing_since_idx ON hub.endpoint_health (failing_since) WHERE failing_since IS NOT NULL;
+
+CREATE TABLE hub.endpoint_metric (
+    endpoint_id UUID NOT NULL,
+    bucket TIMESTAMP WITH TIME ZONE NOT NULL,
+    tenant_id UUID NOT NULL,
+    succeeded INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    latency_sum_ms REAL NOT NULL,
+    le_10 INTEGER NOT NULL,
+    le_25 INTEGER NOT NULL,
+    le_50 INTEGER NOT NULL,
+    le_100 INTEGER NOT NULL,
+    le_250 INTEGER NOT NULL,
+    le_500 INTEGER NOT NULL,
+    le_1000 INTEGER NOT NULL,
+    le_2500 INTEGER NOT NULL,
+    le_5000 INTEGER NOT NULL,
+    le_10000 INTEGER NOT NULL,
+    le_30000 INTEGER NOT NULL,
+    CONSTRAINT endpoint_metric_pkey PRIMARY KEY (endpoint_id, bucket)
+);
+CREATE INDEX endpoint_metric_bucket_idx ON hub.endpoint_metric (bucket);
+CREATE INDEX endpoint_metric_tenant_id_bucket_idx ON hub.endpoint_metric (tenant_id, bucket);
 
 CREATE TABLE hub.execution (
     id UUID NOT NULL,
@@ -164,6 +263,39 @@ CREATE TABLE hub.idempotency_key (
     CONSTRAINT idempotency_key_pkey PRIMARY KEY (tenant_id, scope, key)
 );
 CREATE INDEX idempotency_key_created_at_idx ON hub.idempotency_key (created_at);
+
+CREATE TABLE hub.inbound (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    source_id UUID NOT NULL,
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    query TEXT DEFAULT '' NOT NULL,
+    peer TEXT,
+    headers JSON NOT NULL,
+    body BYTEA,
+    body_bytes INTEGER NOT NULL,
+    outcome TEXT NOT NULL CONSTRAINT inbound_outcome_check CHECK (outcome IN ('accepted', 'duplicate', 'handshake', 'rejected')),
+    reason TEXT DEFAULT '' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    event_id TEXT,
+    event_type TEXT,
+    message_id UUID,
+    CONSTRAINT inbound_pkey PRIMARY KEY (id)
+)
+ PARTITION BY RANGE (id);
+CREATE INDEX inbound_source_id_id_idx ON hub.inbound (source_id, id);
+CREATE INDEX inbound_source_id_outcome_id_idx ON hub.inbound (source_id, outcome, id) WHERE outcome <> 'accepted';
+
+CREATE TABLE hub.inbound_key (
+    source_id UUID NOT NULL,
+    key BYTEA NOT NULL,
+    message_id UUID NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT inbound_key_pkey PRIMARY KEY (source_id, key)
+);
+CREATE INDEX inbound_key_expires_at_idx ON hub.inbound_key (expires_at);
 
 CREATE TABLE hub.integration (
     id UUID NOT NULL,
@@ -246,23 +378,27 @@ CREATE TABLE hub.message (
     event_id TEXT,
     data TEXT NOT NULL,
     source TEXT NOT NULL,
+    labels TEXT[],
+    ordering_key TEXT,
+    deliver_at TIMESTAMP WITH TIME ZONE,
+    expires_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    state TEXT DEFAULT 'due' NOT NULL CONSTRAINT message_state_check CHECK (state IN ('due', 'leased', 'held', 'done', 'failed', 'cancelled', 'expired', 'skipped')),
-    due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    lease_owner TEXT,
-    lease_until TIMESTAMP WITH TIME ZONE,
-    fence INTEGER DEFAULT '0' NOT NULL,
-    attempt INTEGER DEFAULT '0' NOT NULL,
-    step INTEGER DEFAULT '0' NOT NULL,
-    lapses SMALLINT DEFAULT '0' NOT NULL,
     reason TEXT,
-    finished_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT message_pkey PRIMARY KEY (id)
 )
  PARTITION BY RANGE (id);
-CREATE INDEX message_due_idx ON hub.message (due_at) WHERE state = 'due';
-CREATE INDEX message_lease_idx ON hub.message (lease_until) WHERE state = 'leased';
 CREATE INDEX message_tenant_id_id_idx ON hub.message (tenant_id, id);
+
+CREATE TABLE hub.outbox (
+    message_id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    ordering_key TEXT,
+    after_endpoint UUID,
+    CONSTRAINT outbox_pkey PRIMARY KEY (message_id)
+);
+CREATE INDEX outbox_due_at_idx ON hub.outbox (due_at);
+CREATE INDEX outbox_tenant_id_ordering_key_message_id_idx ON hub.outbox (tenant_id, ordering_key, message_id) WHERE ordering_key IS NOT NULL;
 
 CREATE TABLE hub.rejected_message (
     id UUID NOT NULL,
@@ -295,6 +431,29 @@ CREATE TABLE hub.secret (
     CONSTRAINT secret_previous_check CHECK ((previous_kek_id IS NULL) = (previous_wrapped_key IS NULL))
 );
 CREATE INDEX secret_kek_id_previous_kek_id_idx ON hub.secret (kek_id, previous_kek_id);
+
+CREATE TABLE hub.source (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    verifier JSONB NOT NULL,
+    secrets JSONB DEFAULT '[]' NOT NULL,
+    event_type TEXT NOT NULL,
+    dedupe_by TEXT DEFAULT 'id' NOT NULL CONSTRAINT source_dedupe_by_check CHECK (dedupe_by IN ('id', 'body')),
+    dedupe_window_seconds INTEGER NOT NULL,
+    ip_allow_list TEXT[] DEFAULT '{}' NOT NULL,
+    response JSONB NOT NULL,
+    metadata JSONB DEFAULT '{}' NOT NULL,
+    status TEXT DEFAULT 'active' NOT NULL CONSTRAINT source_status_check CHECK (status IN ('active', 'paused')),
+    version INTEGER DEFAULT '1' NOT NULL,
+    created_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT source_pkey PRIMARY KEY (id),
+    CONSTRAINT source_tenant_id_name_key UNIQUE (tenant_id, name)
+);
+CREATE INDEX source_tenant_id_id_idx ON hub.source (tenant_id, id);
 
 CREATE TABLE hub.tenant (
     id UUID NOT NULL,

@@ -22,10 +22,13 @@ from hub.api.metrics import LedgerDepth, RequestMetrics
 from hub.api.readiness import Readiness
 from hub.api.strict_json import StrictJson
 from hub.api.upkeep import KeyUse
+from hub.core.clock import SystemClock
 from hub.core.errors import HubError
 from hub.db.engine import make_engine
 from hub.integrations import api as integrations
 from hub.monitoring import api as monitoring
+from hub.sources import api as sources
+from hub.sources import receive_route
 from hub.web.problems import response_of
 from hub.web.services import Services
 from hub.webhooks import api as webhooks
@@ -35,7 +38,7 @@ from hub.webhooks.publish_route import publish_events
 PREFIX = "/v1"
 PUBLISH_PATH = f"{PREFIX}/events"
 
-_FEATURES = (webhooks, integrations, monitoring, access_routes)
+_FEATURES = (webhooks, sources, integrations, monitoring, access_routes)
 
 
 class Application(FastAPI):
@@ -70,6 +73,9 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     # First, so that the hot route is matched before anything else.
     app.add_route(PUBLISH_PATH, publish_events, methods=["POST"], include_in_schema=False)
+    app.add_route(
+        receive_route.PATH, receive_route.receive, methods=receive_route.METHODS, include_in_schema=False
+    )
     app.include_router(operations.router)
     for feature in _FEATURES:
         app.include_router(feature.router, prefix=PREFIX)
@@ -105,11 +111,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
     )
     key_use = KeyUse(services.engine, services.authenticator)
+    app.state.receiver = receiver = receive_route.Receiver(services, SystemClock())
     await committer.start()
+    await receiver.start()
     await key_use.start()
     try:
         yield
     finally:
+        await receiver.stop()
         await committer.stop()
         await key_use.stop()
         readiness.close()

@@ -19,6 +19,7 @@ TAGS = [
     {"name": "Events", "description": "Publish events and see where they went."},
     {"name": "Endpoints", "description": "Where events are delivered to."},
     {"name": "Deliveries", "description": "One event on its way to one endpoint, with every attempt."},
+    {"name": "Sources", "description": "Where providers send their webhooks to, and what they sent."},
     {"name": "Integrations", "description": "Outside services that the hub calls."},
     {"name": "Executions", "description": "Calls of integrations, with every attempt."},
     {"name": "Health", "description": "Scheduled checks of integrations and what they measured."},

@@ -30,6 +30,7 @@ COMMANDS = {
     "execute": ("hub.cli.execute", "execute", "Execute an operation of an integration."),
     "executions": ("hub.cli.executions", "executions", "List and show executions."),
     "deliveries": ("hub.cli.deliveries", "deliveries", "List, show and resend webhook deliveries."),
+    "webhooks": ("hub.cli.webhooks", "webhooks", "Sign test requests; say why a signature fails."),
     "doctor": ("hub.cli.doctor", "doctor", "Check every part of a hub and say what to do."),
 }
 

@@ -115,10 +115,10 @@ class Receiver:
         if judged.event is not None:
             await self._intake.put(judged)
             answer = source.answer
-            return Response(answer.body, answer.status, media_type=answer.content_type)
+            return Response(answer.body, answer.status, {"Content-Type": answer.content_type})
         await self._note(source, judged)
         if reply is not None:
-            return Response(reply.body, reply.status, reply.headers, reply.content_type)
+            return Response(reply.body, reply.status, reply.headers | {"Content-Type": reply.content_type})
         return _unverified(request, verdict)
 
     def _compile(self, spec: Any) -> Any:

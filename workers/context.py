@@ -17,8 +17,15 @@ from hub.queue.app import get_app
 from hub.queue.bell import Bell, connect
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
-from hub.webhooks.delivery import DeliveryRunner, DeliverySource
+from hub.webhooks.admission import Admission
+from hub.webhooks.delivery import DeliverySource
 from hub.webhooks.directory import Directory
+from hub.webhooks.sending import DeliveryRunner
+from hub.webhooks.statistics import Statistics
+
+
+#: Bodies of calls in flight in one process, bytes.
+_BODY_BYTES = 64 * 1_048_576
 
 
 def owner() -> str:
@@ -65,7 +72,9 @@ def get_delivery_source() -> DeliverySource:
     settings: Settings = get_settings()
     return DeliverySource(
         get_engine(),
-        Directory(get_vault(), settings),
+        Directory(get_vault(), settings, SystemClock()),
+        Admission(settings.deliver_in_flight, max_bytes=_BODY_BYTES),
+        Statistics(),
         clock=SystemClock(),
         rng=Random(),  # noqa: S311 - jitter, not a secret
         owner=owner(),

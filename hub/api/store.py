@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 #: Counting stops here: a backlog of a million must not make every scrape read a million index entries.
 MAX_DEPTH = 100_000
 
-_LEDGERS = ("message", "delivery", "execution", "check_run")
-
 
 class Depth(NamedTuple):
     """How much work of one kind there is."""
@@ -33,16 +31,30 @@ def ping(conn: Connection) -> None:
     conn.execute(text("SELECT 1"))
 
 
+#: What waits and what is leased, by kind of work.
+_DUE = {
+    "message": "SELECT due_at FROM hub.outbox WHERE due_at <= now()",
+    "delivery": "SELECT due_at FROM hub.delivery_waiting WHERE due_at <= now()",
+    "execution": "SELECT due_at FROM hub.execution WHERE state = 'due'",
+    "check_run": "SELECT due_at FROM hub.check_run WHERE state = 'due'",
+}
+_LEASED = {
+    "message": "SELECT WHERE false",
+    "delivery": "SELECT FROM hub.delivery_lease l CROSS JOIN LATERAL unnest(l.ids) AS i(id)"
+    " CROSS JOIN LATERAL (SELECT state FROM hub.delivery WHERE id = i.id OFFSET 0) d WHERE d.state = 'leased'",
+    "execution": "SELECT FROM hub.execution WHERE state = 'leased'",
+    "check_run": "SELECT FROM hub.check_run WHERE state = 'leased'",
+}
+
+
 def ledger_depths(conn: Connection) -> list[Depth]:
-    """Live rows of every ledger. Served by `<table>_due_idx` and `<table>_lease_idx`."""
+    """Live rows of every ledger. Served by the partial indexes of live rows and by the tables that list them."""
     counts = " UNION ALL ".join(
-        f"SELECT '{table}' AS work,"  # noqa: S608 - table names are ours
-        f" (SELECT count(*) FROM (SELECT FROM {SCHEMA}.{table} WHERE state = 'due' LIMIT :most) AS d) AS due,"
-        f" (SELECT count(*) FROM (SELECT FROM {SCHEMA}.{table} WHERE state = 'leased' LIMIT :most) AS l)"
-        " AS leased,"
-        f" greatest(0, (SELECT extract(epoch FROM now() - min(due_at)) FROM {SCHEMA}.{table}"
-        " WHERE state = 'due')) AS oldest"
-        for table in _LEDGERS
+        f"SELECT '{table}' AS work, d.due, d.oldest,"  # noqa: S608 - table names are ours
+        f" (SELECT count(*) FROM ({_LEASED[table]} LIMIT :most) AS l) AS leased"
+        " FROM (SELECT count(*) AS due, greatest(0, extract(epoch FROM now() - min(due_at))) AS oldest"
+        f"         FROM ({due} LIMIT :most) AS q) AS d"
+        for table, due in _DUE.items()
     )
     rows = conn.execute(text(counts), {"most": MAX_DEPTH})
     return [Depth(row.work, row.due, row.leased, float(row.oldest)) for row in rows]

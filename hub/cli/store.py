@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_LEDGERS = ("message", "delivery", "execution", "check_run")
+_QUARANTINED = {
+    "delivery": "SELECT count(*) FROM hub.delivery_waiting WHERE due_at = 'infinity'",
+    "execution": f"SELECT count(*) FROM hub.execution WHERE state = 'held' AND reason = '{QUARANTINED}'",  # noqa: S608
+    "check_run": f"SELECT count(*) FROM hub.check_run WHERE state = 'held' AND reason = '{QUARANTINED}'",  # noqa: S608
+}
 _OURS = "hub: "
 _UNIQUE_VIOLATION = "23505"
 
@@ -79,16 +83,13 @@ def limit_time(conn: Connection, seconds: float) -> None:
 def count_quarantined(conn: Connection) -> dict[str, int]:
     """Quarantined rows by table.
 
-    Deliveries and executions are served by `<table>_held_idx`; messages and check runs have no index for it,
-    so the caller limits the time.
+    Executions are served by execution_held_idx; check runs and the lines of deliveries have no index for it, so the
+    caller limits the time.
     """
     counts = " UNION ALL ".join(
-        f"SELECT '{table}' AS work, count(*) AS rows FROM {SCHEMA}.{table}"  # noqa: S608 - table names are ours
-        " WHERE state = 'held' AND reason = :reason"
-        for table in _LEDGERS
+        f"SELECT '{table}' AS work, ({query}) AS rows" for table, query in _QUARANTINED.items()
     )
-    found = conn.execute(text(counts), {"reason": QUARANTINED})
-    return {row.work: row.rows for row in found if row.rows}
+    return {row.work: row.rows for row in conn.execute(text(counts)) if row.rows}
 
 
 def count_rejected(conn: Connection) -> int:

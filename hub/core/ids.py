@@ -26,6 +26,7 @@ class Kind(StrEnum):
     INTEGRATION = "int"
     EXECUTION = "exe"
     ENDPOINT = "ep"
+    EVENT_TYPE = "evt"
     MESSAGE = "msg"
     DELIVERY = "dlv"
     ATTEMPT = "att"
@@ -92,6 +93,25 @@ def new_uuid(now_ms: int | None = None) -> uuid.UUID:
             counter = _counter
         rand = _take(8) & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=ms << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | rand)
+
+
+def child_uuid(parent: uuid.UUID) -> uuid.UUID:
+    """An id that begins with the first 64 bits of another: it sorts beside it and belongs to the same moment.
+
+    What hangs on a row can be found by `children_of` through its primary key, without an index of its own.
+    """
+    with _lock:
+        rand = _take(8) & 0x3FFF_FFFF_FFFF_FFFF
+    return uuid.UUID(int=parent.int >> 64 << 64 | 0b10 << 62 | rand)
+
+
+def children_of(parent: uuid.UUID) -> tuple[uuid.UUID, uuid.UUID]:
+    """The first and the last id that `child_uuid` can make of this one.
+
+    Another parent of the same millisecond may, rarely, have its children there too: compare the parent as well.
+    """
+    stem = parent.int >> 64 << 64
+    return uuid.UUID(int=stem), uuid.UUID(int=stem | 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def format_id(kind: Kind, value: uuid.UUID) -> str:

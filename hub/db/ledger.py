@@ -28,7 +28,8 @@ from hub.db.states import FINISHED, QUARANTINE_AFTER, QUARANTINED, State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FINISHED = ", ".join(f"'{state.value}'" for state in sorted(FINISHED))
+#: The finished states as a list in SQL.
+FINISHED_SQL = ", ".join(f"'{state.value}'" for state in sorted(FINISHED))
 
 
 class Attempt(msgspec.Struct):
@@ -46,6 +47,7 @@ class Attempt(msgspec.Struct):
     tls_ms: float | None = None
     first_byte_ms: float | None = None
     total_ms: float | None = None
+    request_headers: msgspec.Raw | None = None
     response_headers: dict[str, str] | None = None
     response_body: bytes | None = None
     truncated: bool = False
@@ -98,6 +100,7 @@ class _Row(msgspec.Struct, omit_defaults=True):
     tls_ms: float | None = None
     first_byte_ms: float | None = None
     total_ms: float | None = None
+    request_headers: msgspec.Raw | None = None
     response_headers: dict[str, str] | None = None
     response_body: bytes | None = None
     truncated: bool = False
@@ -111,8 +114,54 @@ def _flat(done: Completion) -> _Row:
         done.id, done.tenant_id, done.fence, done.state, done.step, done.due_in, done.reason,
         new_uuid(), a.number, a.started_at, a.outcome, a.error_class, a.message, a.status, a.peer,
         a.dns_ms, a.connect_ms, a.tls_ms, a.first_byte_ms, a.total_ms,
-        a.response_headers or None, a.response_body or None, a.truncated,
+        a.request_headers, a.response_headers or None, a.response_body or None, a.truncated,
     )  # fmt: skip
+
+
+def completion_steps(table: str, returning: str = "") -> str:
+    """The steps `result`, `written` and `kept` of a statement that ends leases and keeps their attempts.
+
+    Args:
+        table: the ledger's table.
+        returning: what `written` returns of the row `t` beside `id` and `fence`.
+    """
+    also = returning and f", {returning}"
+    return f"""
+            result AS (
+                SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
+                    id uuid, tenant_id uuid, fence int, state text, step int, due_in float8, reason text,
+                    attempt_id uuid, number int, started_at timestamptz, outcome text, error_class text, message text,
+                    status int, peer text, dns_ms real, connect_ms real, tls_ms real, first_byte_ms real,
+                    total_ms real, request_headers json, response_headers json, response_body text, truncated bool)
+            ), written AS (
+                UPDATE {SCHEMA}.{table} t
+                   SET state = r.state, step = r.step, reason = r.reason, lease_owner = NULL, lease_until = NULL,
+                       due_at = CASE WHEN r.state = 'due' THEN now() + make_interval(secs => coalesce(r.due_in, 0))
+                                     ELSE t.due_at END,
+                       attempt = CASE WHEN r.attempt_id IS NULL THEN t.attempt - 1 ELSE t.attempt END,
+                       lapses = CASE WHEN r.attempt_id IS NULL THEN t.lapses ELSE 0 END,
+                       finished_at = CASE WHEN r.state IN ({FINISHED_SQL}) THEN now() END
+                  FROM result r
+                 -- The bounds spare the partitions of other days; the list keeps the planner from reading all that is
+                 -- between them.
+                 WHERE t.id = r.id AND t.id = ANY (ARRAY(SELECT id FROM result))
+                   AND t.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)
+                   AND t.fence = r.fence AND t.state = 'leased'
+                RETURNING t.id, t.fence{also}
+            ), kept AS (
+                INSERT INTO {SCHEMA}.attempt
+                       (id, work_id, tenant_id, kind, number, fence, worker, started_at, outcome, late, error_class,
+                        message, status, peer, dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms,
+                        request_headers, response_headers, response_body, truncated)
+                SELECT r.attempt_id, r.id, r.tenant_id, '{table}', r.number, r.fence, :worker, r.started_at,
+                       r.outcome, w.id IS NULL, r.error_class, r.message, r.status, r.peer, r.dns_ms, r.connect_ms,
+                       r.tls_ms, r.first_byte_ms, r.total_ms, r.request_headers, r.response_headers,
+                       decode(r.response_body, 'base64'), coalesce(r.truncated, false)
+                  FROM result r LEFT JOIN written w ON w.id = r.id AND w.fence = r.fence
+                 WHERE r.attempt_id IS NOT NULL
+                -- The same batch sent again after a lost answer: its attempts are there already.
+                ON CONFLICT DO NOTHING
+            )"""
 
 
 class Ledger:
@@ -158,37 +207,7 @@ class Ledger:
     @cached_property
     def _complete(self) -> TextClause:
         return text(f"""
-            WITH result AS (
-                SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(
-                    id uuid, tenant_id uuid, fence int, state text, step int, due_in float8, reason text,
-                    attempt_id uuid, number int, started_at timestamptz, outcome text, error_class text, message text,
-                    status int, peer text, dns_ms real, connect_ms real, tls_ms real, first_byte_ms real,
-                    total_ms real, response_headers json, response_body text, truncated bool)
-            ), written AS (
-                UPDATE {SCHEMA}.{self.table} t
-                   SET state = r.state, step = r.step, reason = r.reason, lease_owner = NULL, lease_until = NULL,
-                       due_at = CASE WHEN r.state = 'due' THEN now() + make_interval(secs => coalesce(r.due_in, 0))
-                                     ELSE t.due_at END,
-                       attempt = CASE WHEN r.attempt_id IS NULL THEN t.attempt - 1 ELSE t.attempt END,
-                       lapses = CASE WHEN r.attempt_id IS NULL THEN t.lapses ELSE 0 END,
-                       finished_at = CASE WHEN r.state IN ({_FINISHED}) THEN now() END
-                  FROM result r
-                 WHERE t.id = r.id AND t.fence = r.fence AND t.state = 'leased'
-                RETURNING t.id, t.fence
-            ), kept AS (
-                INSERT INTO {SCHEMA}.attempt
-                       (id, work_id, tenant_id, kind, number, fence, worker, started_at, outcome, late, error_class,
-                        message, status, peer, dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms,
-                        response_headers, response_body, truncated)
-                SELECT r.attempt_id, r.id, r.tenant_id, '{self.table}', r.number, r.fence, :worker, r.started_at,
-                       r.outcome, w.id IS NULL, r.error_class, r.message, r.status, r.peer, r.dns_ms, r.connect_ms,
-                       r.tls_ms, r.first_byte_ms, r.total_ms, r.response_headers, decode(r.response_body, 'base64'),
-                       coalesce(r.truncated, false)
-                  FROM result r LEFT JOIN written w ON w.id = r.id AND w.fence = r.fence
-                 WHERE r.attempt_id IS NOT NULL
-                -- The same batch sent again after a lost answer: its attempts are there already.
-                ON CONFLICT DO NOTHING
-            )
+            WITH {completion_steps(self.table)}
             SELECT id FROM written""")
 
     def prepare(self, completions: Sequence[Completion], *, worker: str) -> dict[str, Any]:
@@ -200,7 +219,13 @@ class Ledger:
         One JSON text instead of an array for each column: psycopg's array writer is Python and cost a third of a
         worker's CPU, msgspec's JSON writer is C.
         """
-        return {"worker": worker, "rows": msgspec.json.encode([_flat(c) for c in completions]).decode()}
+        ids = [c.id for c in completions]
+        return {
+            "worker": worker,
+            "rows": msgspec.json.encode([_flat(c) for c in completions]).decode(),
+            "low": min(ids, default=None),
+            "high": max(ids, default=None),
+        }
 
     def complete(self, conn: Connection, prepared: dict[str, Any]) -> set[uuid.UUID]:
         """End leases and record their attempts. Served by the primary key.
@@ -291,7 +316,7 @@ class Ledger:
             UPDATE {SCHEMA}.{self.table}
                SET state = :to, reason = :reason, due_at = CASE WHEN :to = 'due' THEN now() ELSE due_at END,
                    lease_owner = NULL, lease_until = NULL, lapses = 0,
-                   finished_at = CASE WHEN :to IN ({_FINISHED}) THEN now() END
+                   finished_at = CASE WHEN :to IN ({FINISHED_SQL}) THEN now() END
              WHERE id = ANY (:ids) AND tenant_id = :tenant AND state = ANY (:allowed)
             RETURNING id""")
         rows = conn.execute(

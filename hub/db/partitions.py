@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 #: Tables cut by day. Those with a `state` column keep a day for as long as it holds unfinished work.
 PARTITIONED = ("message", "delivery", "execution", "check_run", "attempt", "inbound")
 _LEDGERS = frozenset({"message", "delivery", "execution", "check_run"})
-#: Rows that unfinished work of another table cannot do without: a delivery is sent from its message.
-_NEEDED_BY = {"message": ("delivery", "message_id")}
+#: Where the live rows of a table are listed when it does not say so itself. A delivery has its message's day and is
+#: sent from it, so both stay for as long as either has work.
+_LIVE_DELIVERIES = (
+    "SELECT 1 FROM hub.delivery_waiting WHERE id >= CAST(:first AS uuid) AND id < CAST(:next AS uuid)",
+    "SELECT 1 FROM hub.delivery_order WHERE id >= CAST(:first AS uuid) AND id < CAST(:next AS uuid)",
+    "SELECT 1 FROM hub.delivery_lease, unnest(ids) AS leased(id)"
+    " WHERE leased.id >= CAST(:first AS uuid) AND leased.id < CAST(:next AS uuid)",
+    "SELECT 1 FROM hub.outbox WHERE message_id >= CAST(:first AS uuid) AND message_id < CAST(:next AS uuid)",
+)
+_LISTED = {"message": _LIVE_DELIVERIES, "delivery": _LIVE_DELIVERIES}
 _NAME = re.compile(r"^(?P<table>[a-z_]+)_p(?P<day>\d{8})$")
 _ADVISORY_LOCK = 0x6875_6201  # "hub" 01: one maintainer at a time
 
@@ -81,24 +89,17 @@ def ensure(conn: Connection, today: date, *, ahead: int = 3) -> list[str]:
 
 
 def _lives(conn: Connection, table: str, day: date, name: str) -> bool:
-    """Does a day hold unfinished work, or what unfinished work needs?
+    """Does a day hold unfinished work?
 
-    Served by the partial indexes of the live states and, for the second question, by the index on the reference.
+    Served by the partial indexes of the live states, or by reading the tables that list live rows, which are small.
     """
-    live = "state IN ('due', 'leased', 'held')"
-    if conn.scalar(text(f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{name} WHERE {live})")):
-        return True
-    if table not in _NEEDED_BY:
-        return False
-    needing, column = _NEEDED_BY[table]
-    return bool(
-        conn.scalar(
-            text(
-                f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{needing} WHERE {live}"
-                f" AND {column} >= CAST(:first AS uuid) AND {column} < CAST(:next AS uuid))"
-            ),
-            {"first": _bound(day), "next": _bound(day + timedelta(days=1))},
-        )
+    bounds = {"first": _bound(day), "next": _bound(day + timedelta(days=1))}
+    questions = _LISTED.get(
+        table, (f"SELECT 1 FROM {SCHEMA}.{name} WHERE state IN ('due', 'leased', 'held')",)
+    )
+    return any(
+        conn.scalar(text(f"SELECT EXISTS ({question})"), bounds if table in _LISTED else {})
+        for question in questions
     )
 
 

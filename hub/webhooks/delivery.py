@@ -1,77 +1,44 @@
-"""The delivery pump's source and runner: claims messages and deliveries, fans out, signs, sends, records.
-
-A message is fanned out in the worker. Its deliveries are inserted already leased to this worker as far as there is
-room, so a first attempt costs no claim; the rest are inserted due. Completing the message and inserting its
-deliveries is one transaction that starts with the fence check: two workers cannot fan one message out twice.
-"""
+"""The delivery pump's source: fans messages out, claims what waits in lanes, records what came of the calls."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
 from hub.access.store import bump_config_version
-from hub.core.ids import Kind, format_id, new_uuid
-from hub.db.ledger import Completion
+from hub.db.lanes import BREAKER
+from hub.db.ledger import Attempt, Completion
 from hub.db.states import State
 from hub.net.outcome import Outcome
-from hub.net.transfer import Call
 from hub.queue.attempts import attempt_of, interrupted_attempt
 from hub.webhooks import store
-from hub.webhooks.matching import matches
+from hub.webhooks.admission import Ended
+from hub.webhooks.breaker import Breakers, pause
+from hub.webhooks.envelope import Envelope
+from hub.webhooks.fan_out import FanOut
+from hub.webhooks.job import Job, NotSent
 from hub.webhooks.retry import next_step
-from hub.webhooks.signing import sign
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from random import Random
 
     from hub.core.clock import Clock
-    from hub.net.multi import MultiSender
-    from hub.webhooks.directory import Directory, Target
+    from hub.webhooks.admission import Admission
+    from hub.webhooks.directory import Directory
+    from hub.webhooks.job import Result
+    from hub.webhooks.statistics import Statistics
 
-#: Messages fanned out in one claim. A claim's ten round trips are what limits one worker: fewer, larger ones.
-_MESSAGES = 500
 #: Bytes of a receiver's answer that are kept.
 _EXCERPT = 16_384
-_USER_AGENT = "User-Agent: Integration-Hub/1 (webhooks)"
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What is sent of one message: the same bytes to every endpoint and at every attempt."""
-
-    webhook_id: str
-    body: bytes
-
-    @classmethod
-    def of(cls, row: Row[Any]) -> Envelope:
-        """Build it from a message row; `data` goes out byte for byte as it was published."""
-        stamp = row.created_at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
-        body = f'{{"type":"{row.type}","timestamp":"{stamp}Z","data":{row.data}}}'
-        return cls(row.event_id or format_id(Kind.MESSAGE, row.id), body.encode())
-
-
-@dataclass(slots=True)
-class Job:
-    """One delivery, claimed."""
-
-    id: uuid.UUID
-    tenant_id: uuid.UUID
-    fence: int
-    attempt: int
-    step: int
-    target: Target
-    envelope: Envelope
-    started_at: datetime = field(default=datetime.min.replace(tzinfo=UTC))
-
-
-#: A job and what came of it; None: it was cut off at shutdown.
-Result = tuple[Job, Outcome | None]
+#: How long a look at the lanes waits for places when there are none, seconds.
+_FULL_WAIT = 0.02
+#: How long a process may not know that another one opened a breaker, seconds.
+_HELD_AGE = 0.5
 
 
 class DeliverySource:
@@ -80,6 +47,8 @@ class DeliverySource:
     Args:
         engine: the database.
         directory: the endpoints.
+        admission: places for calls.
+        statistics: counts attempts by endpoint.
         clock: wall time for attempts.
         rng: jitter.
         owner: this worker's name, written into leases and attempts.
@@ -87,242 +56,270 @@ class DeliverySource:
     """
 
     def __init__(
-        self, engine: Engine, directory: Directory, *, clock: Clock, rng: Random, owner: str, lease: float
+        self,
+        engine: Engine,
+        directory: Directory,
+        admission: Admission,
+        statistics: Statistics,
+        *,
+        clock: Clock,
+        rng: Random,
+        owner: str,
+        lease: float,
     ) -> None:
         self._engine = engine
         self._directory = directory
+        self._admission = admission
+        self._statistics = statistics
+        self._fan_out = FanOut(directory, admission, owner=owner, lease=lease)
         self._clock = clock
         self._rng = rng
         self._owner = owner
         self._lease = lease
+        self._breakers = Breakers()
+        self._held: dict[uuid.UUID, int] = {}
+        self._held_at = 0.0
 
     # -- claim --------------------------------------------------------------------------------------------------------
 
     def claim(self, limit: int) -> tuple[list[Job], bool]:
-        """Lease up to `limit` deliveries: new messages first, with a quarter of the room kept for the others."""
-        with self._engine.begin() as conn:
-            _claims_may_be_lost(conn)
-            waiting = store.DELIVERIES.claim(
-                conn, owner=self._owner, limit=max(1, limit // 4), lease=self._lease
-            )
-            messages = store.MESSAGES.claim(
-                conn, owner=self._owner, limit=min(_MESSAGES, limit), lease=self._lease
-            )
-        jobs = self._continue(waiting) if waiting else []
-        if messages:
-            jobs += self._fan_out(messages, room=limit - len(jobs))
-        elif len(waiting) == max(1, limit // 4) and limit > 1:
-            with self._engine.begin() as conn:
-                _claims_may_be_lost(conn)
-                rest = store.DELIVERIES.claim(
-                    conn, owner=self._owner, limit=limit - len(waiting), lease=self._lease
-                )
-            jobs += self._continue(rest) if rest else []
-        return jobs, bool(waiting or messages)
-
-    def _continue(self, rows: Sequence[Row[Any]]) -> list[Job]:
-        """Deliveries that were due: retries, resends, and those for which there was no room at fan-out."""
-        jobs: list[Job] = []
-        stopped: list[Completion] = []
+        """Lease up to `limit` deliveries: new messages first, with a quarter of the room kept for what waits."""
         with self._engine.connect() as conn:
-            self._directory.refresh(conn, {row.tenant_id for row in rows})
-            envelopes = {
-                key: Envelope.of(row)
-                for key, row in store.load_messages(conn, {row.message_id for row in rows}).items()
-            }
-        for row in rows:
-            target = self._directory.target(row.tenant_id, row.endpoint_id)
-            envelope = envelopes.get(row.message_id)
-            if target is None or envelope is None:
-                reason = "endpoint_deleted" if target is None else "event_expired"
-                stopped.append(
-                    Completion(
-                        row.id, row.tenant_id, row.fence, State.CANCELLED, step=row.step, reason=reason
-                    )
-                )
-            elif target.hold:
-                stopped.append(
-                    Completion(
-                        row.id, row.tenant_id, row.fence, State.HELD, step=row.step, reason=target.hold
-                    )
-                )
-            else:
-                jobs.append(Job(row.id, row.tenant_id, row.fence, row.attempt, row.step, target, envelope))
-        if stopped:
-            with self._engine.begin() as conn:
-                self._hold_only_what_is_settled(conn, stopped)
-                store.DELIVERIES.complete(conn, store.DELIVERIES.prepare(stopped, worker=self._owner))
-        return jobs
+            awake, due = store.look(conn)
+            if awake or due:
+                self._learn_holds(conn)
+        jobs: list[Job] = []
+        more = False
+        if awake:
+            jobs, more = self._from_lanes(max(1, limit // 4))
+            if not jobs and not due:
+                # What waits is for endpoints that have their share of this process.
+                self._admission.wait(_FULL_WAIT)
+        if due:
+            with self._begin() as conn:
+                first, found = self._fan_out.run(conn, room=limit - len(jobs), held=self._held)
+            jobs += first
+            more = more or found
+        elif more and limit > len(jobs):
+            rest, _ = self._from_lanes(limit - len(jobs))
+            jobs += rest
+        return jobs, more
 
-    def _fan_out(self, messages: Sequence[Row[Any]], *, room: int) -> list[Job]:
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """A transaction whose commit does not wait for the disk: a claim that a crash forgets was not made.
+
+        What was sent meanwhile is sent again, as after any crash between sending and recording.
+        """
         with self._engine.begin() as conn:
-            self._directory.refresh(conn, {message.tenant_id for message in messages})
-            pairs = [
-                (
-                    message,
-                    [
-                        t
-                        for t in self._directory.targets(message.tenant_id)
-                        if matches(t.patterns, message.type)
-                    ],
-                )
-                for message in messages
-            ]
-            done = [
-                Completion(
-                    message.id,
-                    message.tenant_id,
-                    message.fence,
-                    State.DONE,
-                    reason=None if targets else "no_endpoint",
-                )
-                for message, targets in pairs
-            ]
-            ours = store.MESSAGES.complete(conn, store.MESSAGES.prepare(done, worker=self._owner))
-            jobs: list[Job] = []
-            rows: list[store.NewDelivery] = []
-            for message, targets in pairs:
-                if message.id not in ours or not targets:
-                    continue
-                envelope = Envelope.of(message)
-                for target in targets:
-                    delivery_id = new_uuid()
-                    state = State.HELD if target.hold else State.LEASED if len(jobs) < room else State.DUE
-                    if state is State.LEASED:
-                        jobs.append(Job(delivery_id, message.tenant_id, 1, 1, 0, target, envelope))
-                    rows.append(
-                        store.NewDelivery(
-                            delivery_id, message.tenant_id, message.id, target.id, state, target.hold
-                        )
-                    )
-            self._hold_only_what_is_settled(conn, rows)
-            if rows:
-                store.insert_deliveries(conn, rows, owner=self._owner, lease=self._lease)
-        return jobs
+            conn.execute(text("SET LOCAL synchronous_commit = off"))
+            yield conn
 
-    def _hold_only_what_is_settled(
-        self, conn: Connection, rows: Sequence[Completion] | Sequence[store.NewDelivery]
-    ) -> None:
-        """Leave due what a change of the set-up has overtaken: its next claim judges it anew."""
-        held = [row for row in rows if row.state is State.HELD]
-        if not held:
-            return
-        settled = self._directory.settled(conn, {row.tenant_id for row in held})
-        for row in held:
-            if row.tenant_id not in settled:
-                row.state, row.reason = State.DUE, None
+    def _learn_holds(self, conn: Connection) -> None:
+        now = time.monotonic()
+        if now - self._held_at > _HELD_AGE:
+            self._held = store.DELIVERIES.held(conn, BREAKER)
+            self._held_at = now
+
+    def _from_lanes(self, limit: int) -> tuple[list[Job], bool]:
+        """Deliveries that wait: retries, resends, limited endpoints, and those for which there was no room."""
+        limit = min(limit, self._admission.room_for_lanes)
+        if limit <= 0:
+            return [], True
+        full = self._admission.full()
+        with self._begin() as conn:
+            rows = store.DELIVERIES.claim(conn, owner=self._owner, limit=limit, lease=self._lease, full=full)
+            if not rows:
+                return [], bool(full)
+            self._directory.refresh(conn, {row.tenant_id for row in rows})
+            messages = store.load_messages(conn, {row.message_id for row in rows})
+            envelopes = {key: Envelope.of(row) for key, row in messages.items()}
+            expired = {key for key, row in messages.items() if row.expired}
+            jobs: list[Job] = []
+            ended: list[Completion] = []
+            for row in rows:
+                job = self._job(row, envelopes.get(row.message_id), row.message_id in expired)
+                if isinstance(job, Completion):
+                    ended.append(job)
+                else:
+                    jobs.append(job)
+            if ended:
+                store.DELIVERIES.complete(conn, store.DELIVERIES.prepare(ended, worker=self._owner))
+        for job in jobs:
+            self._admission.take(job.target.id, job.size)
+        return _batched(jobs), True
+
+    def _job(self, row: Row[Any], envelope: Envelope | None, expired: bool) -> Job | Completion:  # noqa: FBT001
+        target = self._directory.target(row.tenant_id, row.endpoint_id)
+        state, reason = State.CANCELLED, store.ENDPOINT_DELETED
+        if target is not None and envelope is not None and not expired and target.hold is None:
+            return Job(
+                row.id, row.tenant_id, row.fence, row.attempt, row.step, target, envelope,
+                replay_no=row.replay_no, from_lane=True, probe=row.probe,
+            )  # fmt: skip
+        due_in = 0.0
+        if target is not None:
+            state, reason = State.EXPIRED, "event_expired"
+            if envelope is not None and not expired:
+                # Not readable: a new key or a new row may mend it.
+                state, reason, due_in = State.DUE, target.hold or "", 60.0
+        return Completion(row.id, row.tenant_id, row.fence, state, row.step, due_in, reason)
 
     # -- record -------------------------------------------------------------------------------------------------------
 
     def record(self, results: Sequence[Result]) -> Callable[[], None]:
-        """Decide what becomes of finished deliveries; the action writes it in one statement."""
+        """Decide what becomes of finished deliveries; the action writes it."""
+        deciding = _Deciding()
         now = self._clock.now()
-        completions = []
-        gone: dict[uuid.UUID, tuple[uuid.UUID, str]] = {}
         for job, outcome in results:
-            if outcome is None:
-                completions.append(_interrupted(job))
+            for one in (job, *job.others):
+                self._decide(one, job, outcome, now, deciding)
+        monotonic = time.monotonic()
+        opened = []
+        for endpoint_id, (calls, failed) in deciding.calls.items():
+            if endpoint_id in self._held:
                 continue
-            decision = next_step(job.target.schedule, outcome, job.step, now, self._rng)
-            if decision.disable:
-                gone[job.target.id] = (job.tenant_id, decision.disable)
-            completions.append(
-                Completion(
-                    job.id,
-                    job.tenant_id,
-                    job.fence,
-                    decision.state,
-                    decision.step,
-                    decision.due_in,
-                    decision.reason,
-                    attempt_of(outcome, started_at=job.started_at, number=job.attempt, excerpt=_EXCERPT),
-                )
-            )
-        prepared = store.DELIVERIES.prepare(completions, worker=self._owner)
+            if self._breakers.count(endpoint_id, calls, failed, monotonic):
+                opened.append(endpoint_id)
+        opened += [e for e in deciding.probed if e in self._held and e not in deciding.answered]
+        closed = [e for e in deciding.answered if e in self._held]
+        prepared = store.DELIVERIES.prepare(deciding.completions, worker=self._owner)
+        flush = self._statistics.flush_if_due(monotonic)
 
         def write() -> None:
             with self._engine.begin() as conn:
-                # Endpoint, tenant, deliveries: locks are taken in the order in which `endpoints` takes them.
+                # Endpoint, tenant, deliveries, lanes: locks are taken in the order in which `endpoints` takes them.
                 disabled = []
-                for endpoint_id, (tenant_id, reason) in sorted(gone.items()):
+                for endpoint_id, (tenant_id, reason) in sorted(deciding.disable.items()):
                     if store.disable_endpoint(conn, tenant_id, endpoint_id, reason):
                         bump_config_version(conn, tenant_id)
                         disabled.append(endpoint_id)
                 store.DELIVERIES.complete(conn, prepared)
-                for endpoint_id in disabled:
-                    store.hold_deliveries(conn, endpoint_id, "endpoint_disabled")
+                for endpoint_id in sorted({*opened, *closed, *disabled}):
+                    if endpoint_id in disabled:
+                        store.DELIVERIES.hold(conn, endpoint_id, "endpoint_disabled")
+                    elif endpoint_id in closed:
+                        store.DELIVERIES.release(conn, endpoint_id, only=BREAKER)
+                    else:
+                        seconds = pause(self._held.get(endpoint_id, 0))
+                        store.DELIVERIES.hold(conn, endpoint_id, BREAKER, seconds=seconds)
+                flush(conn)
+            self._held = {
+                **{e: n for e, n in self._held.items() if e not in closed},
+                **{e: self._held.get(e, 0) + 1 for e in opened},
+            }
+            deciding.release(self._admission)
 
         return write
 
+    def _decide(self, one: Job, call: Job, outcome: Any, now: Any, deciding: _Deciding) -> None:
+        deciding.ended.append(_ended(one, outcome))
+        if outcome is None:
+            deciding.completions.append(_interrupted(one, call))
+            return
+        if isinstance(outcome, NotSent):
+            deciding.completions.append(_not_sent(one, outcome, now))
+            return
+        endpoint_id = one.target.id
+        decision = next_step(one.target.schedule, outcome, one.step, now, self._rng)
+        if decision.disable:
+            deciding.disable[endpoint_id] = (one.tenant_id, decision.disable)
+        if one is call:
+            calls = deciding.calls.setdefault(endpoint_id, [0, 0])
+            calls[0] += 1
+            calls[1] += not outcome.ok
+        if outcome.ok:
+            deciding.answered.add(endpoint_id)
+        elif one.probe:
+            deciding.probed.add(endpoint_id)
+        self._statistics.count(one, outcome)
+        attempt = attempt_of(outcome, started_at=call.started_at, number=one.attempt, excerpt=_EXCERPT)
+        attempt.request_headers = call.request_headers
+        deciding.completions.append(
+            Completion(
+                one.id, one.tenant_id, one.fence, decision.state, decision.step, decision.due_in, decision.reason,
+                attempt,
+            )
+        )  # fmt: skip
+
     def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
         """Return deliveries that were never sent: no attempt is counted."""
+        every = [one for job in jobs for one in (job, *job.others)]
         prepared = store.DELIVERIES.prepare(
-            [Completion(job.id, job.tenant_id, job.fence, State.DUE, step=job.step) for job in jobs],
+            [Completion(job.id, job.tenant_id, job.fence, State.DUE, step=job.step) for job in every],
             worker=self._owner,
         )
+        deciding = _Deciding()
+        deciding.ended = [_ended(one, None) for one in every]
 
         def write() -> None:
             with self._engine.begin() as conn:
                 store.DELIVERIES.complete(conn, prepared)
+            deciding.release(self._admission)
 
         return write
 
-
-class DeliveryRunner:
-    """Signs and sends through one curl multi handle.
-
-    Args:
-        sender: the way out.
-        clock: wall time for `webhook-timestamp`.
-    """
-
-    def __init__(self, sender: MultiSender, clock: Clock) -> None:
-        self._sender = sender
-        self._clock = clock
-
-    @property
-    def in_flight(self) -> int:
-        """Calls under way."""
-        return self._sender.in_flight
-
-    def add(self, job: Job) -> None:
-        """Sign and start one delivery."""
-        job.started_at = self._clock.now()
-        stamp = int(job.started_at.timestamp())
-        envelope = job.envelope
-        signature = sign(job.target.keys, envelope.webhook_id, stamp, envelope.body)
-        headers = [
-            "Content-Type: application/json",
-            _USER_AGENT,
-            f"webhook-id: {envelope.webhook_id}",
-            f"webhook-timestamp: {stamp}",
-            f"webhook-signature: {signature}",
-            *job.target.headers,
-        ]
-        self._sender.add(Call(job, job.target.url, headers, envelope.body, job.target.timeout))
-
-    def poll(self, timeout: float) -> list[Result]:
-        """What finished; waits up to `timeout` seconds."""
-        return [(call.key, outcome) for call, outcome in self._sender.poll(timeout)]
-
-    def wake(self) -> None:
-        """Make a poll in another thread return."""
-        self._sender.wake()
-
-    def abort(self) -> list[Result]:
-        """Cut off all calls."""
-        return [(call.key, None) for call in self._sender.close()]
+    def flush(self) -> None:
+        """Write the statistics that were not written yet."""
+        flush = self._statistics.flush_if_due(None)
+        with self._engine.begin() as conn:
+            flush(conn)
 
 
-def _claims_may_be_lost(conn: Connection) -> None:
-    """Let the claim's commit not wait for the disk: a claim that a crash forgets is a row that is still due.
+class _Deciding:
+    """What a batch of results brings."""
 
-    What was sent meanwhile is sent again, as after any crash between sending and recording.
-    """
-    conn.execute(text("SET LOCAL synchronous_commit = off"))
+    def __init__(self) -> None:
+        self.completions: list[Completion] = []
+        self.disable: dict[uuid.UUID, tuple[uuid.UUID, str]] = {}
+        self.calls: dict[uuid.UUID, list[int]] = {}
+        self.answered: set[uuid.UUID] = set()
+        self.probed: set[uuid.UUID] = set()
+        self.ended: list[Ended] = []
+
+    def release(self, admission: Admission) -> None:
+        """Give the places back, once."""
+        ended, self.ended = self.ended, []
+        admission.release(ended)
 
 
-def _interrupted(job: Job) -> Completion:
+def _ended(one: Job, outcome: Outcome | NotSent | None) -> Ended:
+    seconds = outcome.timings.total_ms / 1000 if isinstance(outcome, Outcome) else None
+    return Ended(one.target.id, one.size, one.from_lane, seconds)
+
+
+def _batched(jobs: Sequence[Job]) -> list[Job]:
+    """Put the deliveries of endpoints with batches together."""
+    calls: list[Job] = []
+    open_batches: dict[uuid.UUID, list[Job]] = {}
+    for job in jobs:
+        if job.target.batch_size == 1:
+            calls.append(job)
+            continue
+        batch = open_batches.setdefault(job.target.id, [])
+        batch.append(job)
+        if len(batch) == job.target.batch_size:
+            calls.append(_batch(open_batches.pop(job.target.id)))
+    calls += [_batch(batch) for batch in open_batches.values()]
+    return calls
+
+
+def _batch(jobs: list[Job]) -> Job:
+    first = jobs[0]
+    first.others = tuple(jobs[1:])
+    return first
+
+
+def _interrupted(one: Job, call: Job) -> Completion:
     """It is sent again, with the same webhook-id: the receiver may have seen it or not."""
-    attempt = interrupted_attempt(started_at=job.started_at, number=job.attempt)
-    return Completion(job.id, job.tenant_id, job.fence, State.DUE, job.step, attempt=attempt)
+    attempt = interrupted_attempt(started_at=call.started_at, number=one.attempt)
+    return Completion(one.id, one.tenant_id, one.fence, State.DUE, one.step, attempt=attempt)
+
+
+def _not_sent(one: Job, verdict: NotSent, now: Any) -> Completion:
+    attempt = None
+    if verdict.message:
+        attempt = Attempt(now, "failed", one.attempt, error_class=verdict.reason, message=verdict.message)
+    return Completion(
+        one.id, one.tenant_id, one.fence, verdict.state, one.step, reason=verdict.reason, attempt=attempt
+    )

@@ -1,123 +1,137 @@
-"""Workers' view of the endpoints: loaded once per tenant, kept until the tenant's set-up changes.
+"""Workers' view of the endpoints: loaded once, kept until the tenant's set-up changes.
 
 Every claim of work reads the version of its tenants' set-up, so a change that was committed before an event was
-claimed is honoured for that event: there is no time to live and nothing to invalidate.
+claimed is honoured for that event: there is no time to live and nothing to invalidate. When a version moved, only
+the endpoints that changed are loaded and their secrets opened.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hub.access.store import config_versions
 from hub.core.errors import Invalid
 from hub.core.ids import Kind, format_id
 from hub.webhooks import store
-from hub.webhooks.signing import decode_secret
+from hub.webhooks.target import secret_ids, target_of, unreadable
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection, Row
 
+    from hub.core.clock import Clock
     from hub.core.secret import Secret
     from hub.core.settings import Settings
     from hub.vault.vault import Vault
+    from hub.webhooks.target import Target
 
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One endpoint, ready to be called.
+@dataclass(slots=True)
+class _Tenant:
+    """What is known of one tenant."""
 
-    Attributes:
-        hold: why nothing may be sent to it now; None when it is fine.
-        headers: rendered header lines.
-        keys: signing keys, the current one first.
-        timeout: seconds, total.
-        schedule: seconds between attempts.
-    """
+    version: int = -1
+    targets: dict[uuid.UUID, Target] = field(default_factory=dict)
+    #: Of each event type that was asked for: who subscribes to it, by id.
+    subscribers: dict[tuple[str, str], Sequence[Target]] = field(default_factory=dict)
+    #: When the first of the signing keys of a rotation's overlap ends.
+    expires_at: datetime | None = None
 
-    id: uuid.UUID
-    url: str
-    patterns: tuple[str, ...]
-    hold: str | None
-    headers: tuple[str, ...]
-    keys: tuple[bytes, ...]
-    timeout: float
-    schedule: tuple[float, ...]
+
+_NOBODY = _Tenant()
+#: Event types whose subscribers are remembered; a publisher of endless types must not fill memory.
+_MAX_TYPES = 10_000
 
 
 class Directory:
     """The endpoints of the tenants that this process serves.
 
     Args:
-        vault: opens signing secrets.
+        vault: opens secrets.
         settings: the deployment's timeout and retry schedule.
+        clock: ends the overlap of a rotation.
     """
 
-    def __init__(self, vault: Vault, settings: Settings) -> None:
+    def __init__(self, vault: Vault, settings: Settings, clock: Clock) -> None:
         self._vault = vault
         self._settings = settings
-        self._tenants: dict[uuid.UUID, tuple[int, dict[uuid.UUID, Target]]] = {}
+        self._clock = clock
+        self._tenants: dict[uuid.UUID, _Tenant] = {}
 
     def refresh(self, conn: Connection, tenant_ids: Collection[uuid.UUID]) -> None:
-        """Load what changed for these tenants: one statement, three when something did."""
+        """Load what changed for these tenants: one statement, four when something did."""
         versions = config_versions(conn, tenant_ids)
-        stale = {t: v for t, v in versions.items() if t not in self._tenants or self._tenants[t][0] != v}
-        if not stale:
-            return
-        rows = store.load_endpoints(conn, stale)
-        secrets = self._vault.get_many(conn, [(row.tenant_id, row.secret_id) for row in rows])
-        fresh: dict[uuid.UUID, dict[uuid.UUID, Target]] = {tenant: {} for tenant in stale}
+        now = self._clock.now()
+        stale = {}
+        for tenant_id, version in versions.items():
+            known = self._tenants.get(tenant_id, _NOBODY)
+            if known.version != version or (known.expires_at is not None and known.expires_at <= now):
+                stale[tenant_id] = version
+        if stale:
+            self._load(conn, stale, now)
+
+    def _load(self, conn: Connection, stale: dict[uuid.UUID, int], now: datetime) -> None:
+        present: dict[uuid.UUID, dict[uuid.UUID, int]] = {tenant_id: {} for tenant_id in stale}
+        for tenant_id, endpoint_id, endpoint_version in store.list_endpoint_versions(conn, stale):
+            present[tenant_id][endpoint_id] = endpoint_version
+        changed = []
+        for tenant_id, version in stale.items():
+            old = self._tenants.get(tenant_id, _NOBODY).targets
+            kept = {
+                key: old[key]
+                for key, endpoint_version in present[tenant_id].items()
+                if key in old and old[key].version == endpoint_version and not old[key].expired(now)
+            }
+            changed += [key for key in present[tenant_id] if key not in kept]
+            self._tenants[tenant_id] = _Tenant(version, kept)
+        rows = store.load_endpoints(conn, changed) if changed else []
+        wanted = [(row.tenant_id, key) for row in rows for key in secret_ids(row)]
+        secrets = self._vault.get_many(conn, wanted) if wanted else {}
         for row in rows:
-            fresh[row.tenant_id][row.id] = self._readable(row, secrets.get(row.secret_id))
-        for tenant, targets in fresh.items():
-            self._tenants[tenant] = (stale[tenant], targets)
+            self._tenants[row.tenant_id].targets[row.id] = self._readable(row, secrets, now)
+        for tenant_id in stale:
+            tenant = self._tenants[tenant_id]
+            tenant.targets = dict(sorted(tenant.targets.items()))
+            ends = [target.expires_at for target in tenant.targets.values() if target.expires_at is not None]
+            tenant.expires_at = min(ends, default=None)
 
-    def settled(self, conn: Connection, tenant_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-        """The tenants whose set-up is still what was loaded; it stays so until the transaction ends.
+    def subscribers(self, tenant_id: uuid.UUID, kind: str, event_type: str) -> Sequence[Target]:
+        """The endpoints that take this event type, in the order of their ids.
 
-        To be asked before a delivery is held: one that were held just after its endpoint was activated, by a worker
-        that does not know it yet, would wait for ever.
+        Args:
+            tenant_id: whose.
+            kind: `events` or `operations`.
+            event_type: such as `invoice.paid`.
         """
-        versions = store.lock_config_versions(conn, tenant_ids)
-        return {tenant for tenant, version in versions.items() if self._tenants[tenant][0] == version}
-
-    def targets(self, tenant_id: uuid.UUID) -> Collection[Target]:
-        """The tenant's endpoints as of the last refresh."""
-        return self._tenants.get(tenant_id, (0, {}))[1].values()
+        tenant = self._tenants.get(tenant_id, _NOBODY)
+        found = tenant.subscribers.get((kind, event_type))
+        if found is None:
+            found = tuple(t for t in tenant.targets.values() if t.kind == kind and t.takes(event_type))
+            if tenant is not _NOBODY:
+                if len(tenant.subscribers) >= _MAX_TYPES:
+                    tenant.subscribers.clear()
+                tenant.subscribers[kind, event_type] = found
+        return found
 
     def target(self, tenant_id: uuid.UUID, endpoint_id: uuid.UUID) -> Target | None:
         """One endpoint; None when it was deleted."""
-        return self._tenants.get(tenant_id, (0, {}))[1].get(endpoint_id)
+        return self._tenants.get(tenant_id, _NOBODY).targets.get(endpoint_id)
 
-    def _readable(self, row: Row[Any], secret: Secret | None) -> Target:
+    def _readable(self, row: Row[Any], secrets: dict[uuid.UUID, Secret], now: datetime) -> Target:
         """One endpoint; a row that somebody spoilt by hand is held, and does not stop its tenant's other endpoints."""
         try:
-            return self._target(row, (decode_secret(secret),) if secret is not None else ())
-        except (Invalid, TypeError, ValueError, AttributeError) as error:
+            return target_of(row, secrets, self._settings, now)
+        except (Invalid, TypeError, ValueError, AttributeError, KeyError) as error:
             # The type says enough; a traceback for each load would bury the rest of the log.
             log.warning(
                 "Endpoint %s is not readable (%s).", format_id(Kind.ENDPOINT, row.id), type(error).__name__
             )
-            return Target(row.id, "", tuple(row.event_types), "endpoint_unreadable", (), (), 0.0, ())
-
-    def _target(self, row: Row[Any], keys: tuple[bytes, ...]) -> Target:
-        hold = None if row.status == "active" else f"endpoint_{row.status}"
-        return Target(
-            id=row.id,
-            url=row.url,
-            patterns=tuple(row.event_types),
-            hold=hold or (None if keys else "secret_unreadable"),
-            headers=tuple(f"{name}: {value}" for name, value in row.headers.items()),
-            keys=keys,
-            timeout=row.timeout_seconds or self._settings.webhook_timeout_seconds,
-            schedule=self._settings.webhook_retry_schedule
-            if row.retry_schedule is None
-            else tuple(float(seconds) for seconds in row.retry_schedule),
-        )
+            return unreadable(row)

@@ -13,6 +13,7 @@ from hub.core.secret import Secret
 from hub.db.states import FINISHED, State
 from hub.net.headers import check_headers
 from hub.webhooks import store
+from hub.webhooks.target import limits_of
 from hub.webhooks.signing import decode_secret, new_secret
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def create(
     """
     secret = new_secret() if body.secret is None else Secret(body.secret)
     decode_secret(secret)
-    values = body.model_dump(exclude={"secret"})
+    values = body.model_dump(exclude={"secret", "retry_schedule"})
     values |= {
         "id": new_uuid(),
         "tenant_id": caller.tenant_id,
@@ -76,6 +77,7 @@ def create(
         "created_by": caller.key_id,
     }
     row = _named(lambda: store.insert_endpoint(conn, values), body.name)
+    store.DELIVERIES.configure(conn, caller.tenant_id, row.id, limits_of(row))
     bump_config_version(conn, caller.tenant_id)
     return row, secret
 
@@ -85,14 +87,14 @@ def change(
     caller: Principal,
     endpoint_id: uuid.UUID,
     body: EndpointUpdate,
-) -> tuple[Row[Any], int]:
-    """Change an endpoint, by what was checked; pausing holds what waits for it, activating makes it due again.
+) -> tuple[Row[Any], bool]:
+    """Change an endpoint, by what was checked; pausing holds what waits for it, activating sends it.
 
     Returns:
-        The endpoint, and how many held deliveries became due.
+        The endpoint, and whether it was activated.
     """
     before = store.find_endpoint(conn, caller.tenant_id, endpoint_id, lock=True)
-    values = body.model_dump(exclude_unset=True)
+    values = body.model_dump(exclude_unset=True, exclude={"retry_schedule"})
     if nulls := [name for name in _NOT_NULLABLE if name in values and values[name] is None]:
         raise Invalid(
             f"{', '.join(nulls)} must not be null.",
@@ -105,12 +107,14 @@ def change(
         lambda: store.update_endpoint(conn, caller.tenant_id, endpoint_id, values), values.get("name", "")
     )
     bump_config_version(conn, caller.tenant_id)
-    resumed = 0
-    if status == "active" and before.status != "active":
-        resumed = store.resume_deliveries(conn, endpoint_id)
-    elif status != "active" and before.status == "active":
-        store.hold_deliveries(conn, endpoint_id, f"endpoint_{status}")
-    return row, resumed
+    store.DELIVERIES.configure(conn, caller.tenant_id, endpoint_id, limits_of(row))
+    if status == before.status:
+        return row, False
+    if status == "active":
+        store.DELIVERIES.release(conn, endpoint_id)
+        return row, True
+    store.DELIVERIES.hold(conn, endpoint_id, f"endpoint_{status}")
+    return row, False
 
 
 def remove(conn: Connection, caller: Principal, endpoint_id: uuid.UUID, *, vault: Vault) -> None:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from sqlalchemy import REAL, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, Uuid
+from typing import Any
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from hub.db.models import ledger_columns, ledger_indexes
+from hub.db.models import lane_tables, ledger_columns
 from hub.db.schema import Timestamp, created_at, id_column, metadata
+
+
+def _one_of(name: str, *values: str) -> CheckConstraint:
+    return CheckConstraint(f"{name} IN ({', '.join(repr(value) for value in values)})", name=name)
+
 
 #: Where a tenant wants its events.
 endpoint = Table(
@@ -18,18 +38,51 @@ endpoint = Table(
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("url", Text, nullable=False),
+    # What it is for: the tenant's events, or what the hub itself has to say about them.
+    Column("kind", Text, _one_of("kind", "events", "operations"), nullable=False, server_default="events"),
     # Exact types or `invoice.*`; `*` takes all.
     Column("event_types", ARRAY(Text), nullable=False),
+    # Not empty: only events that carry one of them.
+    Column("labels", ARRAY(Text), nullable=False, server_default="{}"),
+    # See hub.transforms.
+    Column("filter", JSONB),
+    Column("transformations", JSONB, nullable=False, server_default="[]"),
     Column("headers", JSONB, nullable=False, server_default="{}"),
+    # Signing: the current secret; older ones that still sign, as [{"secret_id", "expires_at"}].
     Column("secret_id", Uuid, nullable=False),
+    Column("previous_secrets", JSONB, nullable=False, server_default="[]"),
+    # An ed25519 key that signs beside it (v1a), older ones in the same form, and further signature profiles.
+    Column("key_id", Uuid),
+    Column("public_key", Text),
+    Column("previous_keys", JSONB, nullable=False, server_default="[]"),
+    Column("signature_profiles", JSONB, nullable=False, server_default="[]"),
+    # How the receiver wants to know the hub; the secret part is in the vault.
+    Column("auth", JSONB, nullable=False, server_default='{"mode": "none"}'),
+    Column("auth_secret_id", Uuid),
+    Column("certificate", Text),
+    Column("certificate_key_id", Uuid),
     # None: the deployment's.
     Column("timeout_seconds", REAL),
-    Column("retry_schedule", JSONB),
+    Column("retry_policy", JSONB),
+    Column("max_in_flight", Integer),
+    Column("rate_limit", REAL),
+    Column("drain_rate", REAL),
+    Column(
+        "ordering",
+        Text,
+        _one_of("ordering", "best_effort", "strict"),
+        nullable=False,
+        server_default="best_effort",
+    ),
+    Column("batch_size", Integer, nullable=False, server_default="1"),
+    Column("batch_wait_seconds", REAL, nullable=False, server_default="1"),
+    # A note for the receiver's firewall, shown with the endpoint; the hub does not act on it.
+    Column("ip_allow_list", ARRAY(Text), nullable=False, server_default="{}"),
     Column("metadata", JSONB, nullable=False, server_default="{}"),
     Column(
         "status",
         Text,
-        CheckConstraint("status IN ('active', 'paused', 'disabled')", name="status"),
+        _one_of("status", "active", "paused", "disabled", "unverified"),
         nullable=False,
         server_default="active",
     ),
@@ -42,7 +95,7 @@ endpoint = Table(
     Index(None, "tenant_id", "id"),
 )
 
-#: One published event. Its work is to be fanned out.
+#: One published event. Written once; what is still to be done with it is a row of `outbox`.
 message = Table(
     "message",
     metadata,
@@ -53,16 +106,38 @@ message = Table(
     Column("event_id", Text),
     # The publisher's JSON text, byte for byte: jsonb would reorder keys and round numbers.
     Column("data", Text, nullable=False),
-    # Which door it came through: http, celery, sql.
+    # Which door it came through: http, celery, sql, incoming, hub.
     Column("source", Text, nullable=False),
+    Column("labels", ARRAY(Text)),
+    # Events of one key reach endpoints with strict ordering one after the other.
+    Column("ordering_key", Text),
+    Column("deliver_at", Timestamp),
+    Column("expires_at", Timestamp),
     created_at(),
-    *ledger_columns(),
-    *ledger_indexes("message"),
+    # Why it went nowhere: no_endpoint, schema_invalid, expired, cancelled, fan_out_failed.
+    Column("reason", Text),
     Index(None, "tenant_id", "id"),
     postgresql_partition_by="RANGE (id)",
 )
 
-#: One message on its way to one endpoint.
+#: Messages that are not fanned out yet.
+outbox = Table(
+    "outbox",
+    metadata,
+    id_column("message_id", primary_key=True),
+    id_column("tenant_id"),
+    Column("due_at", Timestamp, nullable=False, server_default=sql("now()")),
+    Column("ordering_key", Text),
+    # Fan-out to many endpoints goes in steps: the last endpoint that has its delivery.
+    Column("after_endpoint", Uuid),
+    # Bytes of its data: a claim takes no more than a process can hold.
+    Column("size", Integer, nullable=False),
+    Index(None, "due_at"),
+    Index(None, "tenant_id", "ordering_key", "message_id", postgresql_where=sql("ordering_key IS NOT NULL")),
+)
+
+#: One message on its way to one endpoint. Its id begins with its message's first 64 bits, so that the deliveries of a
+#: message are neighbours in the primary key and share its day.
 delivery = Table(
     "delivery",
     metadata,
@@ -72,10 +147,53 @@ delivery = Table(
     id_column("endpoint_id"),
     created_at(),
     *ledger_columns(),
-    *ledger_indexes("delivery"),
-    Index(None, "message_id"),
-    # None on the tenant: every index of this table is written twice for each delivery. See store.list_deliveries.
+    # Set where its endpoint asks for strict ordering.
+    Column("ordering_key", Text),
+    # How often it was revived after its end.
+    Column("replay_no", SmallInteger, nullable=False, server_default="0"),
+    # Nothing here may name a column that changes: recording an outcome would write every index again.
     Index(None, "endpoint_id", "id"),
-    Index("delivery_held_idx", "endpoint_id", postgresql_where=sql("state = 'held'")),
     postgresql_partition_by="RANGE (id)",
+)
+
+delivery_lane, delivery_waiting, delivery_lease, delivery_order = lane_tables("delivery", "endpoint")
+
+#: How an endpoint has been doing lately; reviewed by beat.
+endpoint_health = Table(
+    "endpoint_health",
+    metadata,
+    id_column("endpoint_id", primary_key=True),
+    id_column("tenant_id"),
+    Column("last_success_at", Timestamp),
+    Column("last_failure_at", Timestamp),
+    # The first failure since the last success, and on how many messages there were failures since.
+    Column("failing_since", Timestamp),
+    Column("failed_messages", BigInteger, nullable=False, server_default="0"),
+    # Percent of the way to being disabled that was announced.
+    Column("warned", SmallInteger, nullable=False, server_default="0"),
+    Index(None, "failing_since", postgresql_where=sql("failing_since IS NOT NULL")),
+)
+
+#: Upper bounds of the latency histogram, milliseconds.
+LATENCY_BOUNDS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000)
+
+
+def _histogram() -> list[Column[Any]]:
+    return [Column(f"le_{bound}", Integer, nullable=False) for bound in LATENCY_BOUNDS]
+
+
+#: Attempts by endpoint and minute.
+endpoint_metric = Table(
+    "endpoint_metric",
+    metadata,
+    id_column("endpoint_id"),
+    Column("bucket", Timestamp, nullable=False),
+    id_column("tenant_id"),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("latency_sum_ms", REAL, nullable=False),
+    *_histogram(),
+    PrimaryKeyConstraint("endpoint_id", "bucket"),
+    Index(None, "bucket"),
+    Index(None, "tenant_id", "bucket"),
 )

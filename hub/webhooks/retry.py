@@ -2,17 +2,19 @@
 
 2xx is success; everything else, redirects included, is a failure and retried along the schedule, whose length is the
 number of retries. 410 disables the endpoint. `Retry-After` on 429 and 503 can postpone a retry, never hasten it.
+A receiver may answer `webhook-delivery: abort-message` (no more retries of this one) or `disable` (no more at all).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hub.db.states import State
 from hub.net.outcome import ErrorClass, Outcome, retry_after_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from random import Random
 
@@ -40,6 +42,32 @@ class Decision:
     disable: str | None = None
 
 
+#: Retries that a policy may ask for, and the longest wait between two, seconds.
+MAX_RETRIES, MAX_DELAY = 50, 7 * 86_400.0
+
+
+def schedule_of(policy: Mapping[str, Any] | None, default: tuple[float, ...]) -> tuple[float, ...]:
+    """The seconds between attempts that a retry policy means.
+
+    Args:
+        policy: `{"strategy": "schedule", "delays": [...]}`, or `exponential` (`initial_seconds` doubled each time),
+            `linear` (`initial_seconds` added each time) or `fixed`, with `max_retries` and `max_seconds`.
+        default: what holds without a policy.
+    """
+    if policy is None:
+        return default
+    if policy["strategy"] == "schedule":
+        return tuple(float(seconds) for seconds in policy["delays"])
+    first, longest = float(policy["initial_seconds"]), float(policy.get("max_seconds") or MAX_DELAY)
+    grow: dict[str, Callable[[int], float]] = {
+        "exponential": lambda n: first * 2.0**n,
+        "linear": lambda n: first * (n + 1),
+        "fixed": lambda _: first,
+    }
+    delay = grow[policy["strategy"]]
+    return tuple(min(longest, delay(n)) for n in range(policy["max_retries"]))
+
+
 def next_step(
     schedule: tuple[float, ...], outcome: Outcome, step: int, now: datetime, rng: Random
 ) -> Decision:
@@ -52,8 +80,16 @@ def next_step(
         now: the current time, for a `Retry-After` date.
         rng: source of jitter.
     """
+    control = outcome.headers.get("webhook-delivery")
+    if control == "disable":
+        state = State.DONE if outcome.ok else State.FAILED
+        return Decision(
+            state, step=step, reason=None if outcome.ok else "disabled_by_receiver", disable="by_receiver"
+        )
     if outcome.ok:
         return Decision(State.DONE, step=step)
+    if control == "abort-message":
+        return Decision(State.FAILED, step=step, reason="aborted_by_receiver")
     if outcome.status == 410:
         return Decision(State.FAILED, step=step, reason="gone", disable="gone")
     if outcome.error_class is ErrorClass.INTERNAL:

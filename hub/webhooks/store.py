@@ -1,25 +1,45 @@
-"""Every query of outgoing webhooks. Those for people take the tenant's scope; those for workers serve all tenants."""
+"""Every query of endpoints, events and deliveries. Those for people take the tenant's scope."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, delete, insert, select, text, true, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Uuid,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
+
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.core.errors import NotFound
-from hub.core.ids import Kind, format_id
-from hub.db.ledger import Ledger
+from hub.core.ids import Kind, children_of, format_id, new_uuid
+from hub.db.lanes import LaneLedger
 from hub.db.models import attempt
 from hub.db.states import State
-from hub.webhooks.models import delivery, endpoint, message
+from hub.webhooks.models import delivery, delivery_lane, endpoint, message, outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping
 
-MESSAGES = Ledger("message", ("type", "event_id", "data", "created_at"))
-DELIVERIES = Ledger("delivery", ("message_id", "endpoint_id"))
+DELIVERIES = LaneLedger("delivery", "endpoint_id", ("message_id", "endpoint_id", "replay_no"))
+#: Why the deliveries of a deleted endpoint are cancelled.
+ENDPOINT_DELETED = "endpoint_deleted"
 
 # -- endpoints: for people ------------------------------------------------------------------------------------------
 
@@ -65,35 +85,30 @@ def update_endpoint(
 
 
 def delete_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID) -> None:
-    """Remove an endpoint; what waits for it is cancelled, history stays. Served by delivery_endpoint_id_id_idx."""
+    """Remove an endpoint; the sweep cancels what waits for it, history stays. Served by primary keys."""
     conn.execute(delete(endpoint).where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id))
-    conn.execute(
-        text(
-            "UPDATE hub.delivery SET state = 'cancelled', reason = 'endpoint_deleted', finished_at = now(),"
-            " lease_owner = NULL, lease_until = NULL"
-            " WHERE endpoint_id = :id AND state IN ('due', 'held', 'leased')"
-        ),
-        {"id": endpoint_id},
-    )
+    DELIVERIES.discard(conn, endpoint_id, ENDPOINT_DELETED)
 
 
 # -- endpoints: for workers -----------------------------------------------------------------------------------------
 
 
-def load_endpoints(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Sequence[Row[Any]]:
-    """All endpoints of these tenants. Served by endpoint_tenant_id_id_idx."""
+def list_endpoint_versions(
+    conn: Connection, tenant_ids: Collection[uuid.UUID]
+) -> Sequence[Row[uuid.UUID, uuid.UUID, int]]:
+    """`tenant_id, id, version` of all endpoints of these tenants. Served by endpoint_tenant_id_id_idx."""
     return conn.execute(
-        select(endpoint).where(endpoint.c.tenant_id.in_(tenant_ids)).order_by(endpoint.c.id)
+        select(endpoint.c.tenant_id, endpoint.c.id, endpoint.c.version).where(
+            endpoint.c.tenant_id.in_(tenant_ids)
+        )
     ).all()
 
 
-def lock_config_versions(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """The versions of these tenants' set-up, which stay so until the transaction ends. Served by tenant_pkey."""
-    rows = conn.execute(
-        text("SELECT id, config_version FROM hub.tenant WHERE id = ANY (:ids) ORDER BY id FOR SHARE"),
-        {"ids": list(tenant_ids)},
-    )
-    return {row.id: row.config_version for row in rows}
+def load_endpoints(conn: Connection, ids: Collection[uuid.UUID]) -> Sequence[Row[Any]]:
+    """These endpoints. Served by endpoint_pkey."""
+    return conn.execute(
+        select(endpoint).where(endpoint.c.id == func.any(literal(list(ids), ARRAY(Uuid))))
+    ).all()
 
 
 def disable_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, reason: str) -> bool:
@@ -111,32 +126,11 @@ def disable_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.U
     return row is not None
 
 
-def hold_deliveries(conn: Connection, endpoint_id: uuid.UUID, reason: str) -> int:
-    """Hold what waits for an endpoint. Served by delivery_endpoint_id_id_idx."""
-    return conn.execute(
-        text(
-            "UPDATE hub.delivery SET state = 'held', reason = :reason WHERE endpoint_id = :id AND state = 'due'"
-        ),
-        {"id": endpoint_id, "reason": reason},
-    ).rowcount
-
-
-def resume_deliveries(conn: Connection, endpoint_id: uuid.UUID) -> int:
-    """Make due what was held for an endpoint, quarantined rows aside. Served by delivery_held_idx."""
-    return conn.execute(
-        text(
-            "UPDATE hub.delivery SET state = 'due', reason = NULL, due_at = now()"
-            " WHERE endpoint_id = :id AND state = 'held' AND reason IS DISTINCT FROM 'quarantined'"
-        ),
-        {"id": endpoint_id},
-    ).rowcount
-
-
 # -- messages and deliveries: for workers ---------------------------------------------------------------------------
 
 
 class NewMessage(msgspec.Struct, omit_defaults=True):
-    """A message as it is written, due at once."""
+    """A message as it is written. Times are ISO 8601 texts; without `deliver_at` it is due at once."""
 
     id: uuid.UUID
     tenant_id: uuid.UUID
@@ -144,22 +138,75 @@ class NewMessage(msgspec.Struct, omit_defaults=True):
     data: str
     source: str
     event_id: str | None = None
+    labels: Sequence[str] | None = None
+    ordering_key: str | None = None
+    deliver_at: str | None = None
+    expires_at: str | None = None
+
+
+_INSERT_MESSAGES = text(
+    "WITH r AS MATERIALIZED (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, tenant_id uuid,"
+    " type text, event_id text, data text, source text, labels text[], ordering_key text, deliver_at timestamptz,"
+    " expires_at timestamptz)),"
+    " waiting AS (INSERT INTO hub.outbox (message_id, tenant_id, due_at, ordering_key, size)"
+    " SELECT id, tenant_id, coalesce(deliver_at, now()), ordering_key, octet_length(data) FROM r)"
+    " INSERT INTO hub.message (id, tenant_id, type, event_id, data, source, labels, ordering_key, deliver_at,"
+    " expires_at)"
+    " SELECT id, tenant_id, type, event_id, data, source, labels, ordering_key, deliver_at, expires_at FROM r"
+)
 
 
 def insert_messages(conn: Connection, rows: Sequence[NewMessage]) -> None:
     """Write messages: one statement for any number, inside the publisher's transaction."""
-    conn.execute(
+    conn.execute(_INSERT_MESSAGES, {"rows": msgspec.json.encode(rows).decode()})
+
+
+_CLAIM_MESSAGES = text(
+    "SELECT o.message_id AS id, o.tenant_id, o.ordering_key, o.after_endpoint, m.type, m.event_id, m.data, m.source,"
+    " m.labels, m.created_at, m.expires_at < now() AS expired"
+    " FROM (SELECT *, sum(size) OVER (ORDER BY due_at, message_id) AS bytes FROM ("
+    "   SELECT * FROM hub.outbox WHERE due_at <= now() ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) q) o"
+    # One look-up a row, whatever the planner thinks of the sizes.
+    " CROSS JOIN LATERAL (SELECT * FROM hub.message WHERE id = o.message_id OFFSET 0) m"
+    " WHERE o.bytes <= :max_bytes OR o.bytes = o.size"
+    " ORDER BY o.message_id"
+)
+
+
+def claim_messages(conn: Connection, *, limit: int, max_bytes: int) -> Sequence[Row[Any]]:
+    """Lock messages that are due for fan-out until the transaction ends. Served by outbox_due_at_idx.
+
+    There is no lease: fan-out does nothing outside of this transaction, so a worker that dies leaves them due.
+
+    Args:
+        conn: a connection inside the transaction that fans out.
+        limit: messages at most.
+        max_bytes: of data together; the first one comes in any case.
+    """
+    return conn.execute(_CLAIM_MESSAGES, {"limit": limit, "max_bytes": max_bytes}).all()
+
+
+def list_queued(
+    conn: Connection, keys: Collection[tuple[uuid.UUID, str]]
+) -> dict[tuple[uuid.UUID, str], list[uuid.UUID]]:
+    """The due messages of these tenants' ordering keys, oldest first. Served by outbox_tenant_id_ordering_key_…_idx."""
+    rows = conn.execute(
         text(
-            "INSERT INTO hub.message (id, tenant_id, type, event_id, data, source)"
-            " SELECT id, tenant_id, type, event_id, data, source FROM json_to_recordset(CAST(:rows AS json))"
-            " AS r(id uuid, tenant_id uuid, type text, event_id text, data text, source text)"
+            "SELECT o.tenant_id, o.ordering_key, o.message_id FROM unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[]))"
+            " AS k(tenant_id, ordering_key) CROSS JOIN LATERAL (SELECT * FROM hub.outbox"
+            " WHERE tenant_id = k.tenant_id AND ordering_key = k.ordering_key AND due_at <= now()"
+            " ORDER BY message_id LIMIT 1000) o"
         ),
-        {"rows": msgspec.json.encode(rows).decode()},
+        {"tenants": [tenant for tenant, _ in keys], "keys": [key for _, key in keys]},
     )
+    found: dict[tuple[uuid.UUID, str], list[uuid.UUID]] = {}
+    for row in rows:
+        found.setdefault((row.tenant_id, row.ordering_key), []).append(row.message_id)
+    return found
 
 
 class NewDelivery(msgspec.Struct, omit_defaults=True):
-    """A delivery as it is written: `due`, `held`, or `leased` to its writer at once, which saves a claim."""
+    """A delivery as it is written: `due`, `skipped`, or `leased` to its writer at once, which saves a claim."""
 
     id: uuid.UUID
     tenant_id: uuid.UUID
@@ -167,39 +214,105 @@ class NewDelivery(msgspec.Struct, omit_defaults=True):
     endpoint_id: uuid.UUID
     state: State
     reason: str | None = None
+    ordering_key: str | None = None
 
 
-def insert_deliveries(conn: Connection, rows: Sequence[NewDelivery], *, owner: str, lease: float) -> None:
-    """Write deliveries: one statement for any number, inside the transaction that completes their messages.
+_FAN_OUT = text(
+    "WITH r AS MATERIALIZED (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, tenant_id uuid,"
+    " message_id uuid, endpoint_id uuid, state text, reason text, ordering_key text)),"
+    " made AS (INSERT INTO hub.delivery (id, tenant_id, message_id, endpoint_id, state, reason, ordering_key,"
+    "   lease_owner, lease_until, fence, attempt, finished_at)"
+    "   SELECT id, tenant_id, message_id, endpoint_id, state, reason, ordering_key,"
+    "   CASE WHEN state = 'leased' THEN :owner END,"
+    "   CASE WHEN state = 'leased' THEN now() + make_interval(secs => :lease) END,"
+    "   CASE WHEN state = 'leased' THEN 1 ELSE 0 END, CASE WHEN state = 'leased' THEN 1 ELSE 0 END,"
+    "   CASE WHEN state = 'skipped' THEN now() END FROM r),"
+    " leased AS (INSERT INTO hub.delivery_lease (id, until, ids)"
+    "   SELECT CAST(:lease_id AS uuid), now() + make_interval(secs => :lease), array_agg(id) FROM r"
+    "   WHERE state = 'leased' HAVING count(*) > 0),"
+    " ordered AS (INSERT INTO hub.delivery_order (endpoint_id, ordering_key, id)"
+    "   SELECT endpoint_id, ordering_key, id FROM r WHERE state = 'due' AND ordering_key IS NOT NULL),"
+    " waiting AS (INSERT INTO hub.delivery_waiting (endpoint_id, due_at, id)"
+    "   SELECT endpoint_id, now(), id FROM r WHERE state = 'due' AND ordering_key IS NULL)"
+    " DELETE FROM hub.outbox WHERE message_id = ANY (CAST(:done AS uuid[]))"
+)
+
+
+def fan_out(
+    conn: Connection,
+    rows: Sequence[NewDelivery],
+    *,
+    done: Sequence[uuid.UUID],
+    owner: str,
+    lease: float,
+) -> None:
+    """Write deliveries and take their messages out of the outbox: one statement for any number.
+
+    Deliveries with an ordering key are due but not in line; see `LaneLedger.promote`.
 
     Args:
-        conn: a connection.
+        conn: a connection inside the transaction that claimed the messages.
         rows: the deliveries.
+        done: the messages that are fanned out completely.
         owner: who leases those whose state is `leased`; their fence and attempt are 1.
         lease: seconds.
     """
     conn.execute(
-        text(
-            "INSERT INTO hub.delivery (id, tenant_id, message_id, endpoint_id, state, reason, lease_owner, lease_until,"
-            " fence, attempt)"
-            " SELECT id, tenant_id, message_id, endpoint_id, state, reason,"
-            " CASE WHEN state = 'leased' THEN :owner END,"
-            " CASE WHEN state = 'leased' THEN now() + make_interval(secs => :lease) END,"
-            " CASE WHEN state = 'leased' THEN 1 ELSE 0 END, CASE WHEN state = 'leased' THEN 1 ELSE 0 END"
-            " FROM json_to_recordset(CAST(:rows AS json))"
-            " AS r(id uuid, tenant_id uuid, message_id uuid, endpoint_id uuid, state text, reason text)"
-        ),
-        {"rows": msgspec.json.encode(rows).decode(), "owner": owner, "lease": lease},
+        _FAN_OUT,
+        {
+            "rows": msgspec.json.encode(rows).decode(),
+            "done": done,
+            "owner": owner,
+            "lease": lease,
+            "lease_id": new_uuid(),
+        },
     )
+
+
+def note_reasons(conn: Connection, reasons: Mapping[uuid.UUID, str]) -> None:
+    """Write why messages went to nobody. Served by message_pkey."""
+    by_reason: dict[str, list[uuid.UUID]] = {}
+    for message_id, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(message_id)
+    for reason, ids in by_reason.items():
+        conn.execute(
+            text(
+                "UPDATE hub.message SET reason = :reason WHERE id = ANY (CAST(:ids AS uuid[]))"
+                " AND id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)"
+            ),
+            {"reason": reason, "ids": ids, "low": min(ids), "high": max(ids)},
+        )
+
+
+def advance_fan_out(conn: Connection, message_id: uuid.UUID, after: uuid.UUID) -> None:
+    """A step of a large fan-out is done. Served by outbox_pkey."""
+    conn.execute(update(outbox).where(outbox.c.message_id == message_id).values(after_endpoint=after))
+
+
+def look(conn: Connection) -> tuple[bool, bool]:
+    """Is a lane awake, and is there a message to fan out?
+
+    Served by delivery_lane_wake_at_idx and outbox_due_at_idx.
+    """
+    row = conn.execute(
+        text(
+            "SELECT EXISTS (SELECT 1 FROM hub.delivery_lane WHERE wake_at <= now()),"
+            " EXISTS (SELECT 1 FROM hub.outbox WHERE due_at <= now())"
+        )
+    ).one()
+    return row[0], row[1]
 
 
 def load_messages(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row[Any]]:
     """Messages by id, for deliveries that were claimed. Served by message_pkey."""
+    if not ids:
+        return {}
     rows = conn.execute(
         text(
-            "SELECT id, type, event_id, data, created_at FROM hub.message WHERE id = ANY (CAST(:ids AS uuid[]))"
+            "SELECT id, type, event_id, data, source, created_at, expires_at < now() AS expired FROM hub.message"
+            " WHERE id = ANY (CAST(:ids AS uuid[])) AND id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)"
         ),
-        {"ids": list(ids)},
+        {"ids": list(ids), "low": min(ids), "high": max(ids)},
     )
     return {row.id: row for row in rows}
 
@@ -207,14 +320,41 @@ def load_messages(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUI
 # -- messages and deliveries: for people ----------------------------------------------------------------------------
 
 
+def _messages() -> Select[Any]:
+    """Messages without their data, with the state that people see."""
+    state = case(
+        (outbox.c.due_at > func.now(), "scheduled"),
+        (outbox.c.message_id.is_not(None), "due"),
+        (message.c.reason.in_(("expired", "cancelled")), message.c.reason),
+        (message.c.reason.in_(("schema_invalid", "fan_out_failed")), "failed"),
+        else_="done",
+    )
+    shown = [column for column in message.c if column.name != "data"]
+    return select(*shown, state.label("state")).select_from(
+        message.outerjoin(outbox, outbox.c.message_id == message.c.id)
+    )
+
+
+def _deliveries() -> Select[Any]:
+    """Deliveries as people see them: what is due in a lane that is held is held."""
+    held = and_(delivery.c.state == "due", delivery_lane.c.hold.is_not(None))
+    shown = [column for column in delivery.c if column.name not in {"state", "reason"}]
+    return select(
+        *shown,
+        case((held, "held"), else_=delivery.c.state).label("state"),
+        case((held, delivery_lane.c.hold), else_=delivery.c.reason).label("reason"),
+    ).select_from(delivery.outerjoin(delivery_lane, delivery_lane.c.endpoint_id == delivery.c.endpoint_id))
+
+
 def find_message(conn: Connection, tenant_id: uuid.UUID, message_id: uuid.UUID) -> Row[Any]:
-    """One message of the tenant. Served by message_pkey.
+    """One message of the tenant, with its data. Served by message_pkey.
 
     Raises:
         NotFound: the tenant has no such message.
     """
+    query = _messages().add_columns(message.c.data)
     row = conn.execute(
-        select(message).where(message.c.id == message_id, message.c.tenant_id == tenant_id)
+        query.where(message.c.id == message_id, message.c.tenant_id == tenant_id)
     ).one_or_none()
     if row is None:
         raise NotFound(f"There is no event {format_id(Kind.MESSAGE, message_id)}.")
@@ -225,8 +365,7 @@ def list_messages(
     conn: Connection, tenant_id: uuid.UUID, *, event_type: str | None, before: uuid.UUID | None, limit: int
 ) -> Sequence[Row[Any]]:
     """The tenant's messages, newest first, one more than `limit`. Served by message_tenant_id_id_idx."""
-    shown = [column for column in message.c if column.name != "data"]
-    query = select(*shown).where(message.c.tenant_id == tenant_id)
+    query = _messages().where(message.c.tenant_id == tenant_id)
     if event_type is not None:
         query = query.where(message.c.type == event_type)
     return conn.execute(_page(query, message, before, limit)).all()
@@ -239,7 +378,7 @@ def find_delivery(conn: Connection, tenant_id: uuid.UUID, delivery_id: uuid.UUID
         NotFound: the tenant has no such delivery.
     """
     row = conn.execute(
-        select(delivery).where(delivery.c.id == delivery_id, delivery.c.tenant_id == tenant_id)
+        _deliveries().where(delivery.c.id == delivery_id, delivery.c.tenant_id == tenant_id)
     ).one_or_none()
     if row is None:
         raise NotFound(f"There is no delivery {format_id(Kind.DELIVERY, delivery_id)}.")
@@ -258,14 +397,21 @@ def list_deliveries(
 ) -> Sequence[Row[Any]]:
     """The tenant's deliveries, newest first, one more than `limit`.
 
-    Served by delivery_message_id_idx for one message, else by delivery_endpoint_id_id_idx: one look-up for each of
-    the tenant's endpoints (or the one asked for), so those of deleted endpoints are found through their events only.
+    Served by delivery_pkey for one message (their ids are neighbours), else by delivery_endpoint_id_id_idx: one
+    look-up for each of the tenant's endpoints (or the one asked for), so those of deleted endpoints are found through
+    their events only.
     """
-    query = select(delivery).where(delivery.c.tenant_id == tenant_id)
-    if state is not None:
+    query = _deliveries().where(delivery.c.tenant_id == tenant_id)
+    held = and_(delivery.c.state == "due", delivery_lane.c.hold.is_not(None))
+    if state == State.HELD:
+        query = query.where(or_(delivery.c.state == "held", held))
+    elif state == State.DUE:
+        query = query.where(delivery.c.state == "due", delivery_lane.c.hold.is_(None))
+    elif state is not None:
         query = query.where(delivery.c.state == state)
     if message_id is not None:
-        query = query.where(delivery.c.message_id == message_id)
+        first, last = children_of(message_id)
+        query = query.where(delivery.c.id.between(first, last), delivery.c.message_id == message_id)
         if endpoint_id is not None:
             query = query.where(delivery.c.endpoint_id == endpoint_id)
         return conn.execute(_page(query, delivery, before, limit)).all()

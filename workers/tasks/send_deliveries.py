@@ -14,13 +14,16 @@ from workers.task import hub_task
 @hub_task(TaskName.DELIVERIES_SEND, Doorbell)
 def send_deliveries(_payload: Doorbell) -> dict[str, Any]:
     """Fan out due messages and send due deliveries until there are none."""
+    source = context.get_delivery_source()
     try:
-        return run_pump(
+        report = run_pump(
             TaskName.DELIVERIES_SEND,
-            context.get_delivery_source(),
+            source,
             context.get_delivery_runner(),
             capacity=get_settings().deliver_in_flight,
         )
+        source.flush()
+        return report
     except Exception:
         # A pump that fails aborts its calls, which closes the sender: the next pump needs a new one.
         context.get_delivery_runner.cache_clear()

@@ -11,7 +11,7 @@ from hub.db.states import State
 from hub.integrations.store import EXECUTIONS
 from hub.monitoring.store import CHECK_RUNS
 from hub.queue.contracts import TaskName, Tick
-from hub.webhooks.store import DELIVERIES, MESSAGES
+from hub.webhooks import store as webhooks
 from workers import context
 from workers.task import hub_task
 
@@ -22,8 +22,7 @@ log = logging.getLogger(__name__)
 
 #: Every ledger, the prefix of its ids, and the pump that serves it.
 LEDGERS: tuple[tuple[Ledger, Kind, TaskName], ...] = (
-    (MESSAGES, Kind.MESSAGE, TaskName.DELIVERIES_SEND),
-    (DELIVERIES, Kind.DELIVERY, TaskName.DELIVERIES_SEND),
+    (webhooks.DELIVERIES, Kind.DELIVERY, TaskName.DELIVERIES_SEND),
     (EXECUTIONS, Kind.EXECUTION, TaskName.EXECUTIONS_RUN),
     (CHECK_RUNS, Kind.CHECK_RUN, TaskName.CHECKS_RUN),
 )
@@ -43,8 +42,8 @@ def sweep_ledger(_payload: Tick) -> dict[str, int]:
         full = True
         while full:
             with get_engine().begin() as conn:
-                rows = ledger.lapse(conn, limit=_BATCH)
-                full = len(rows) == _BATCH
+                rows = ledger.lapse(conn)
+                full = len(rows) >= _BATCH
                 if ledger.has_due(conn):
                     waiting.add(pump)
             lapsed[ledger.table] = lapsed.get(ledger.table, 0) + len(rows)
@@ -54,6 +53,17 @@ def sweep_ledger(_payload: Tick) -> dict[str, int]:
                         "Quarantined %s: its worker vanished three times in a row. See its attempts, then resend it.",
                         format_id(kind, row.id),
                     )
+    with get_engine().begin() as conn:
+        if any(webhooks.look(conn)):
+            waiting.add(TaskName.DELIVERIES_SEND)
+    while _discard():
+        pass
     for pump in waiting:
         context.get_bell().ring(pump)
     return {table: count for table, count in lapsed.items() if count}
+
+
+def _discard() -> int:
+    """A step of emptying lanes whose backlog is not wanted any more."""
+    with get_engine().begin() as conn:
+        return webhooks.DELIVERIES.sweep_discarded(conn, keep=webhooks.ENDPOINT_DELETED)

@@ -12,15 +12,12 @@ from hub.core.ids import new_uuid
 from hub.db.ledger import Ledger
 from hub.integrations.store import EXECUTIONS
 from hub.monitoring.store import CHECK_RUNS
-from hub.webhooks.store import DELIVERIES, MESSAGES
 
 LEDGERS: dict[str, Ledger] = {
-    ledger.table: ledger for ledger in (MESSAGES, DELIVERIES, EXECUTIONS, CHECK_RUNS)
+    ledger.table: ledger for ledger in (EXECUTIONS, CHECK_RUNS)
 }
 
 _OWN_COLUMNS = {
-    "message": {"type": "'test.made'", "data": "'{}'", "source": "'sql'"},
-    "delivery": {"message_id": ":other", "endpoint_id": ":other"},
     "execution": {"integration_id": ":other", "operation": "'get'", "source": "'sql'"},
     "check_run": {"integration_id": ":other", "scheduled_for": "pg_catalog.now()"},
 }

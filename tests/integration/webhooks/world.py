@@ -24,12 +24,15 @@ from hub.queue.contracts import TaskName
 from hub.queue.pump import Pump, Report
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
-from hub.webhooks import endpoints
-from hub.webhooks.delivery import DeliveryRunner, DeliverySource
+from hub.webhooks import endpoints, store
+from hub.webhooks.admission import Admission
+from hub.webhooks.delivery import DeliverySource
 from hub.webhooks.directory import Directory
 from hub.webhooks.events import make_event
 from hub.webhooks.publishing import Publication, Receipt, write
 from hub.webhooks.schemas import EndpointCreate, EndpointUpdate
+from hub.webhooks.sending import DeliveryRunner
+from hub.webhooks.statistics import Statistics
 from tests.support.servers import MASTER_KEY
 
 
@@ -101,6 +104,8 @@ class World:
         return DeliverySource(
             self.engine,
             directory or self.directory(),
+            Admission(1000, max_bytes=64 * 1_048_576),
+            Statistics(),
             clock=SystemClock(),
             rng=Random(1),
             owner=owner,
@@ -108,7 +113,7 @@ class World:
         )
 
     def directory(self) -> Directory:
-        return Directory(self.vault, self.settings)
+        return Directory(self.vault, self.settings, SystemClock())
 
     def deliver(self, source: DeliverySource | None = None, *, capacity: int = 500) -> Report:
         """Run one delivery pump until nothing is due."""
@@ -131,8 +136,20 @@ class World:
         """Of all deliveries, oldest first."""
         return self.sql(f"SELECT {columns} FROM hub.delivery ORDER BY id")
 
+    def seen_states(self) -> list[tuple[str, str | None]]:
+        """State and reason as people see them, oldest first."""
+        with self.engine.connect() as conn:
+            rows = store.list_deliveries(
+                conn, self.tenant_id, message_id=None, endpoint_id=None, state=None, before=None, limit=1000
+            )
+        return [(row.state, row.reason) for row in reversed(rows)]
+
     def everything_due(self) -> None:
-        self.sql("UPDATE hub.delivery SET due_at = now() WHERE state = 'due'")
+        self.sql(
+            "WITH d AS (UPDATE hub.delivery SET due_at = now() WHERE state = 'due' RETURNING id),"
+            " w AS (UPDATE hub.delivery_waiting SET due_at = now() FROM d WHERE d.id = delivery_waiting.id)"
+            " UPDATE hub.delivery_lane SET wake_at = now() WHERE hold IS NULL"
+        )
 
 
 @contextmanager

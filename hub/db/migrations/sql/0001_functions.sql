@@ -151,6 +151,7 @@ BEGIN
     END IF;
     INSERT INTO hub.message (id, tenant_id, type, event_id, data, source)
     VALUES (row_id, tenant_id, type, id, data::text, 'sql');
+    INSERT INTO hub.outbox (message_id, tenant_id, size) VALUES (row_id, tenant_id, octet_length(data::text));
     PERFORM pg_notify('hub_bell', 'hub.deliveries.send');
     RETURN hub.public_id('msg', row_id);
 END

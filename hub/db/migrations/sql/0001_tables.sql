@@ -29,6 +29,13 @@ CREATE TABLE hub.attempt (
 )
  PARTITION BY RANGE (id);
 
+CREATE TABLE hub.catalogue_setting (
+    tenant_id UUID NOT NULL,
+    unknown_event_types TEXT DEFAULT 'allow' NOT NULL CONSTRAINT catalogue_setting_unknown_event_types_check CHECK (unknown_event_types IN ('allow', 'warn', 'enforce')),
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT catalogue_setting_pkey PRIMARY KEY (tenant_id)
+);
+
 CREATE TABLE hub.check_run (
     id UUID NOT NULL,
     tenant_id UUID NOT NULL,
@@ -102,6 +109,7 @@ CREATE TABLE hub.delivery_lane (
 )
  WITH (fillfactor = 50);
 CREATE INDEX delivery_lane_discard_idx ON hub.delivery_lane (endpoint_id) WHERE discard IS NOT NULL;
+CREATE INDEX delivery_lane_hold_idx ON hub.delivery_lane (hold) WHERE hold IS NOT NULL;
 CREATE INDEX delivery_lane_wake_at_idx ON hub.delivery_lane (wake_at);
 
 CREATE TABLE hub.delivery_lease (
@@ -203,6 +211,25 @@ CREATE TABLE hub.endpoint_metric (
 );
 CREATE INDEX endpoint_metric_bucket_idx ON hub.endpoint_metric (bucket);
 CREATE INDEX endpoint_metric_tenant_id_bucket_idx ON hub.endpoint_metric (tenant_id, bucket);
+
+CREATE TABLE hub.event_type (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    title TEXT DEFAULT '' NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    labels TEXT[] DEFAULT '{}' NOT NULL,
+    deprecated BOOLEAN DEFAULT 'false' NOT NULL,
+    validation TEXT DEFAULT 'off' NOT NULL CONSTRAINT event_type_validation_check CHECK (validation IN ('off', 'warn', 'enforce')),
+    current_version INTEGER,
+    archived_at TIMESTAMP WITH TIME ZONE,
+    created_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT event_type_pkey PRIMARY KEY (id),
+    CONSTRAINT event_type_tenant_id_name_key UNIQUE (tenant_id, name)
+);
+CREATE INDEX event_type_tenant_id_id_idx ON hub.event_type (tenant_id, id);
 
 CREATE TABLE hub.execution (
     id UUID NOT NULL,
@@ -395,6 +422,7 @@ CREATE TABLE hub.outbox (
     due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     ordering_key TEXT,
     after_endpoint UUID,
+    size INTEGER NOT NULL,
     CONSTRAINT outbox_pkey PRIMARY KEY (message_id)
 );
 CREATE INDEX outbox_due_at_idx ON hub.outbox (due_at);
@@ -506,3 +534,17 @@ CREATE TABLE hub.api_key (
     CONSTRAINT api_key_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES hub.tenant (id) ON DELETE CASCADE
 );
 CREATE INDEX api_key_tenant_id_idx ON hub.api_key (tenant_id);
+
+CREATE TABLE hub.event_type_version (
+    event_type_id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    version INTEGER NOT NULL,
+    id UUID NOT NULL,
+    schema JSON NOT NULL,
+    example JSON,
+    breaking_changes JSON NOT NULL,
+    created_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT event_type_version_pkey PRIMARY KEY (event_type_id, version),
+    CONSTRAINT event_type_version_event_type_id_fkey FOREIGN KEY(event_type_id) REFERENCES hub.event_type (id) ON DELETE CASCADE
+);

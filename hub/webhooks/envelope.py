@@ -1,0 +1,75 @@
+"""What is sent of one message: the same bytes to every endpoint and at every attempt. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from hub.core.ids import Kind, format_id
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+#: Messages of the hub's own: about endpoints and deliveries.
+OPERATIONAL = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message, ready to be sent.
+
+    Args:
+        message_id: its row.
+        webhook_id: the publisher's id, or the message's.
+        source: the door it came through.
+        type: its event type.
+        timestamp: when it was accepted, as it is printed.
+        data: the publisher's JSON text.
+        body: the bytes of the request.
+    """
+
+    message_id: uuid.UUID
+    webhook_id: str
+    source: str
+    type: str
+    timestamp: str
+    data: str
+    body: bytes
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Envelope:
+        """Build it from a message row; `data` goes out byte for byte as it was published."""
+        stamp = timestamp_of(row.created_at)
+        return cls(
+            row.id,
+            row.event_id or format_id(Kind.MESSAGE, row.id),
+            row.source,
+            row.type,
+            stamp,
+            row.data,
+            body_of(row.type, stamp, row.data),
+        )
+
+
+def timestamp_of(at: datetime) -> str:
+    """A moment as it stands in a body: ISO 8601, UTC, microseconds."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def body_of(event_type: str, timestamp: str, data: str) -> bytes:
+    """The body of one event."""
+    return f'{{"type":"{event_type}","timestamp":"{timestamp}","data":{data}}}'.encode()
+
+
+def batch_body(items: Sequence[tuple[str, bytes]]) -> bytes:
+    """The body of a batch: a list of events, each with its own `id` first.
+
+    Args:
+        items: the webhook-id and the body of each.
+    """
+    return b"[" + b",".join(b'{"id":"' + key.encode() + b'",' + body[1:] for key, body in items) + b"]"

@@ -1,0 +1,176 @@
+"""Fan-out: from one message to a delivery for each endpoint that takes it.
+
+It happens in the worker, in one transaction that locks the messages, writes the deliveries and takes the messages out
+of the outbox: a worker that dies leaves everything as it was. Deliveries are written already leased to this worker as
+far as there is room, so a first attempt costs no claim; the rest wait in their lanes. A message with many endpoints
+goes in steps, so that no transaction grows with the number of endpoints.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from hub.core.ids import child_uuid
+from hub.db.states import State
+from hub.webhooks import store
+from hub.webhooks.admission import Ended
+from hub.webhooks.envelope import OPERATIONAL, Envelope
+from hub.webhooks.job import Job
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from hub.webhooks.admission import Admission
+    from hub.webhooks.directory import Directory
+    from hub.webhooks.target import Target
+
+log = logging.getLogger(__name__)
+
+#: Messages of one transaction, and bytes of their data.
+_MESSAGES = 500
+_BYTES = 16 * 1_048_576
+#: Deliveries of one transaction, and of one message in it.
+_DELIVERIES = 2_000
+_STEP = 1_000
+
+
+class FanOut:
+    """Fans messages out in a worker.
+
+    Args:
+        directory: the endpoints.
+        admission: places for calls.
+        owner: this worker's name, written into leases.
+        lease: seconds that its leases last.
+    """
+
+    def __init__(self, directory: Directory, admission: Admission, *, owner: str, lease: float) -> None:
+        self._directory = directory
+        self._admission = admission
+        self._owner = owner
+        self._lease = lease
+
+    def run(self, conn: Connection, *, room: int, held: Collection[uuid.UUID]) -> tuple[list[Job], bool]:
+        """Fan out what is due.
+
+        Args:
+            conn: a connection inside a transaction of its own; the jobs are good once it is committed.
+            room: calls that may be started.
+            held: endpoints whose breaker is open.
+
+        Returns:
+            The deliveries that are leased, and whether there were messages.
+        """
+        # No more than may be started: what is left over would pay for a second claim.
+        messages = store.claim_messages(conn, limit=max(1, min(_MESSAGES, room)), max_bytes=_BYTES)
+        if not messages:
+            return [], False
+        self._directory.refresh(conn, {message.tenant_id for message in messages})
+        writing = _Writing(self._admission, room, held)
+        for message in self._in_turn(conn, messages):
+            if len(writing.rows) >= _DELIVERIES:
+                break
+            self._one(message, writing)
+        try:
+            store.fan_out(
+                conn,
+                writing.rows,
+                done=writing.done,
+                owner=self._owner,
+                lease=self._lease,
+            )
+            if writing.nowhere:
+                store.note_reasons(conn, writing.nowhere)
+            for message_id, after in writing.steps.items():
+                store.advance_fan_out(conn, message_id, after)
+            if writing.keys:
+                store.DELIVERIES.lock(conn, {endpoint_id for endpoint_id, _ in writing.keys})
+                store.DELIVERIES.promote(conn, writing.keys)
+            if writing.lanes:
+                store.DELIVERIES.wake(conn, writing.lanes)
+        except BaseException:
+            self._admission.release(Ended(job.target.id, job.size, False, None) for job in writing.jobs)
+            raise
+        return writing.jobs, True
+
+    def _in_turn(self, conn: Connection, messages: Sequence[Row[Any]]) -> list[Row[Any]]:
+        """Leave out messages whose ordering key has an earlier one that another worker is busy with."""
+        keys = {(m.tenant_id, m.ordering_key) for m in messages if m.ordering_key is not None}
+        if not keys:
+            return list(messages)
+        mine = {message.id for message in messages}
+        allowed = set()
+        for queued in store.list_queued(conn, keys).values():
+            for message_id in queued:
+                if message_id not in mine:
+                    break
+                allowed.add(message_id)
+        return [m for m in messages if m.ordering_key is None or m.id in allowed]
+
+    def _one(self, message: Row[Any], writing: _Writing) -> None:
+        kind = "operations" if message.source == OPERATIONAL else "events"
+        if message.expired:
+            writing.done.append(message.id)
+            writing.nowhere[message.id] = "expired"
+            return
+        targets = self._directory.subscribers(message.tenant_id, kind, message.type)
+        if message.after_endpoint is not None:
+            targets = [target for target in targets if target.id > message.after_endpoint]
+        elif not targets:
+            writing.done.append(message.id)
+            writing.nowhere[message.id] = "no_endpoint"
+            return
+        labels = frozenset(message.labels or ())
+        step, rest = targets[:_STEP], targets[_STEP:]
+        envelope = Envelope.of(message)
+        for target in step:
+            if target.labels and not target.labels & labels:
+                continue
+            writing.add(message, target, envelope)
+        if rest:
+            writing.steps[message.id] = step[-1].id
+        else:
+            writing.done.append(message.id)
+
+
+class _Writing:
+    """What one transaction is going to write."""
+
+    def __init__(self, admission: Admission, room: int, held: Collection[uuid.UUID]) -> None:
+        self._admission = admission
+        self._room = room
+        self._held = held
+        self.rows: list[store.NewDelivery] = []
+        self.jobs: list[Job] = []
+        self.done: list[uuid.UUID] = []
+        self.nowhere: dict[uuid.UUID, str] = {}
+        self.steps: dict[uuid.UUID, uuid.UUID] = {}
+        self.keys: set[tuple[uuid.UUID, str]] = set()
+        self.lanes: set[uuid.UUID] = set()
+
+    def add(self, message: Row[Any], target: Target, envelope: Envelope) -> None:
+        """One delivery: leased when it may be sent now, else due in its lane."""
+        delivery_id = child_uuid(message.id)
+        key = message.ordering_key if target.strict else None
+        state = State.DUE
+        if (
+            key is None
+            and not target.metered
+            and target.hold is None
+            and target.id not in self._held
+            and len(self.jobs) < self._room
+            and self._admission.admit(target.id, len(envelope.body))
+        ):
+            state = State.LEASED
+            self.jobs.append(Job(delivery_id, message.tenant_id, 1, 1, 0, target, envelope))
+        else:
+            self.lanes.add(target.id)
+            if key is not None:
+                self.keys.add((target.id, key))
+        self.rows.append(
+            store.NewDelivery(delivery_id, message.tenant_id, message.id, target.id, state, ordering_key=key)
+        )

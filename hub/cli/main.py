@@ -27,9 +27,11 @@ COMMANDS = {
     "tenants": ("hub.cli.tenants", "tenants", "Create and list tenants."),
     "api-keys": ("hub.cli.api_keys", "api_keys", "Create, list and revoke API keys."),
     "publish": ("hub.cli.publish", "publish", "Publish an event."),
+    "event-types": ("hub.cli.event_types", "event_types", "List, show, import and check event types."),
     "execute": ("hub.cli.execute", "execute", "Execute an operation of an integration."),
     "executions": ("hub.cli.executions", "executions", "List and show executions."),
     "deliveries": ("hub.cli.deliveries", "deliveries", "List, show and resend webhook deliveries."),
+    "sources": ("hub.cli.sources", "sources", "List and show sources, and what providers sent."),
     "webhooks": ("hub.cli.webhooks", "webhooks", "Sign test requests; say why a signature fails."),
     "doctor": ("hub.cli.doctor", "doctor", "Check every part of a hub and say what to do."),
 }

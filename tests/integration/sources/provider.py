@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+from requests import Response
 from sqlalchemy import text
 
 from tests.integration.api.conftest import RunningHub
@@ -59,7 +60,7 @@ class Sources:
     def send(
         self, source: dict[str, Any], body: bytes, headers: dict[str, str] | None = None, *, method: str = "POST",
         query: str = "",
-    ) -> requests.Response:  # fmt: skip
+    ) -> Response:  # fmt: skip
         given = github(body) if headers is None else headers
         return requests.request(method, source["url"] + query, data=body, headers=given, timeout=10)
 
@@ -76,7 +77,7 @@ class Sources:
         found: dict[str, Any] = answer.json()
         return found
 
-    def replay(self, source: dict[str, Any], request_id: str) -> requests.Response:
+    def replay(self, source: dict[str, Any], request_id: str) -> Response:
         return self.hub.call("POST", f"/v1/sources/{source['id']}/requests/{request_id}/replay")
 
     def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:

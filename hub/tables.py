@@ -9,6 +9,7 @@ import hub.monitoring.models
 import hub.queue.models
 import hub.sources.models
 import hub.vault.models
+import hub.webhooks.catalogue.models
 import hub.webhooks.models
 
 __all__ = ["hub"]

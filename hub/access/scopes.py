@@ -23,6 +23,8 @@ class Scope(StrEnum):
     EXECUTIONS_WRITE = "executions:write"
     ENDPOINTS_READ = "endpoints:read"
     ENDPOINTS_WRITE = "endpoints:write"
+    EVENT_TYPES_READ = "event_types:read"
+    EVENT_TYPES_WRITE = "event_types:write"
     EVENTS_READ = "events:read"
     EVENTS_WRITE = "events:write"
     SOURCES_READ = "sources:read"

@@ -18,6 +18,7 @@ Lists are newest first: send `next_cursor` as `cursor` for the next page.
 TAGS = [
     {"name": "Events", "description": "Publish events and see where they went."},
     {"name": "Endpoints", "description": "Where events are delivered to."},
+    {"name": "Event types", "description": "The catalogue of events, with versioned JSON Schemas."},
     {"name": "Deliveries", "description": "One event on its way to one endpoint, with every attempt."},
     {"name": "Sources", "description": "Where providers send their webhooks to, and what they sent."},
     {"name": "Integrations", "description": "Outside services that the hub calls."},

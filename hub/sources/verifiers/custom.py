@@ -83,6 +83,11 @@ def _read_timestamp(options: Options) -> Timestamp | None:
             "timestamp_header", "excludes `timestamp_prefix` and `timestamp_path`; give one of the three"
         )
     if header is None and item is None and path is None:
+        if options.tolerance(0):
+            options.fail(
+                "tolerance_seconds",
+                "needs a time: `timestamp_header`, `timestamp_prefix` or `timestamp_path`",
+            )
         return None
     tolerance = options.tolerance(DEFAULT_TOLERANCE)
     return Timestamp(header=header, item=item, path=path, format=form, tolerance=tolerance)

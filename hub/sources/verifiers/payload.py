@@ -33,11 +33,20 @@ def json_body(body: bytes) -> Any:
 
 
 def form_fields(body: bytes) -> list[tuple[bytes, bytes]] | None:
-    """The body's form fields, decoded, in order; None when it is no form or has too many."""
+    """The body's form fields, decoded, in order; None when there are too many.
+
+    Bytes that are no UTF-8 pass through as they are: what was signed are bytes.
+    """
+    text = body.decode(errors="surrogateescape")
     try:
-        return parse_qsl(body, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="surrogateescape")
     except ValueError:
         return None
+    return [(_raw(name), _raw(value)) for name, value in fields]
+
+
+def _raw(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 def query_value(query: str, name: str) -> str | None:

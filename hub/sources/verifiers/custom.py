@@ -84,10 +84,8 @@ def _read_timestamp(options: Options) -> Timestamp | None:
         )
     if header is None and item is None and path is None:
         if options.tolerance(0):
-            options.fail(
-                "tolerance_seconds",
-                "needs a time: `timestamp_header`, `timestamp_prefix` or `timestamp_path`",
-            )
+            places = "`timestamp_header`, `timestamp_prefix` or `timestamp_path`"
+            options.fail("tolerance_seconds", f"needs a time: {places}")
         return None
     tolerance = options.tolerance(DEFAULT_TOLERANCE)
     return Timestamp(header=header, item=item, path=path, format=form, tolerance=tolerance)

@@ -19,7 +19,7 @@ import slack_sdk.signature
 import standardwebhooks
 import stripe
 import svix
-from sendgrid.helpers.eventwebhook import EventWebhook
+from sendgrid.helpers.eventwebhook import EventWebhook  # type: ignore[import-untyped]  # ships no types
 
 from hub.core.secret import Secret
 from hub.sources.verification import Received, compile_verifier

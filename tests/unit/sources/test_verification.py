@@ -92,7 +92,11 @@ _WRONG: list[tuple[Any, str, str]] = [
     ({**CUSTOM, "template": "{timestamp}{body"}, "verifier.template", "is not readable"),
     ({**CUSTOM, "template": "{timestamp}{body.x}"}, "verifier.template", "knows {body}"),
     ({**CUSTOM, "template": "{timestamp}{id}{body}"}, "verifier.id_header", "is needed"),
-    ({**CUSTOM, "timestamp_header": None}, "verifier.timestamp_header", "is needed"),
+    (
+        {**CUSTOM, "timestamp_header": None, "tolerance_seconds": None},
+        "verifier.timestamp_header",
+        "is needed",
+    ),
     ({**CUSTOM, "timestamp_prefix": "t="}, "verifier.timestamp_header", "one of the three"),
     ({**CUSTOM, "timestamp_format": "minutes"}, "verifier.timestamp_format", "`iso8601`"),
     ({**CUSTOM, "separator": ", "}, "verifier.separator", "1 to 1"),

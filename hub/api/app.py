@@ -32,13 +32,15 @@ from hub.sources import receive_route
 from hub.web.problems import response_of
 from hub.web.services import Services
 from hub.webhooks import api as webhooks
+from hub.webhooks.catalogue import api as catalogue
+from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.committer import Committer
 from hub.webhooks.publish_route import publish_events
 
 PREFIX = "/v1"
 PUBLISH_PATH = f"{PREFIX}/events"
 
-_FEATURES = (webhooks, sources, integrations, monitoring, access_routes)
+_FEATURES = (webhooks, catalogue, sources, integrations, monitoring, access_routes)
 
 
 class Application(FastAPI):
@@ -107,6 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     app.state.readiness = readiness = Readiness(probe, services.vault, services.settings)
     app.state.ledger_depth = LedgerDepth(probe)
+    app.state.catalogue = Catalogue(services.engine)
     app.state.committer = committer = Committer(
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
     )

@@ -41,8 +41,10 @@ class Greeting:
     verify: Callable[[], Verdict]
 
     def document(self) -> dict[str, Any]:
-        """The body of a POST as a JSON object, or an empty one."""
-        document = json_body(self.received.body) if self.received.method == "POST" else None
+        """The body of a POST as a JSON object; an empty one when it is none, or larger than a handshake."""
+        received = self.received
+        small = received.method == "POST" and len(received.body) <= _MAX_BODY
+        document = json_body(received.body) if small else None
         return document if isinstance(document, dict) else {}
 
     def asked(self, method: str, parameter: str) -> str | None:
@@ -53,6 +55,8 @@ class Greeting:
 #: Answers a handshake, or says by None that this is none.
 Handshake = Callable[[Greeting], Reply | None]
 
+#: Handshakes are asked before the signature is checked, so a large event is not read for them.
+_MAX_BODY = 8_192
 _PLAIN = "text/plain; charset=utf-8"
 _ECHO = re.compile(r"[\x20-\x7e]{1,1024}")
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_\-]{1,128}")
@@ -189,8 +193,3 @@ def woocommerce(greeting: Greeting) -> Reply | None:
     if len(fields) != 1 or fields[0][0] != b"webhook_id" or not fields[0][1].isdigit():
         return None
     return _reply(200, b"", _PLAIN, "ping")
-
-
-def intercom(greeting: Greeting) -> Reply | None:
-    """HEAD on saving the URL (developers.intercom.com/docs/webhooks/setting-up-webhooks)."""
-    return _reply(200, b"", _PLAIN, "head") if greeting.received.method == "HEAD" else None

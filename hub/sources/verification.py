@@ -97,6 +97,6 @@ def compile_verifier(
     if profile is None:
         options.fail("profile", "must be one of " + ", ".join(f"`{name}`" for name in PROFILES))
     check = profile.build(options)
-    greet = profile.greet(options) if profile.greet is not None else None
+    greet = profile.greet(options)
     options.close()
     return _Compiled(check, greet, profile.needs_secret)

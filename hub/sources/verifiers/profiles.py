@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 #: Makes the check of a description; reads the options that it knows.
 Build = Callable[[Options], Check]
-#: Makes the handshake of a description.
-Greet = Callable[[Options], Handshake]
+#: Makes the handshake of a description, or None where the provider has none.
+Greet = Callable[[Options], Handshake | None]
+
+
+def greeted(handshake: Handshake | None) -> Greet:
+    """The greeting of a provider whose handshake has no options."""
+    return lambda _: handshake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,7 @@ class Profile:
         credential: what the provider calls the secret.
         credential_help: where to find it.
         build: makes the check.
-        greet: makes the handshake, where there is one.
+        greet: makes the handshake.
         handshakes: the names of the handshakes that are answered.
         options: the keys that a description may have beside `profile`.
         needs_secret: can nothing be verified without one.
@@ -48,7 +53,7 @@ class Profile:
     credential: str
     credential_help: str
     build: Build
-    greet: Greet | None = None
+    greet: Greet = lambda _: None
     handshakes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     needs_secret: bool = True
@@ -88,11 +93,6 @@ def overrides(scheme: Scheme) -> tuple[str, ...]:
     return (*PLACES, "tolerance_seconds") if scheme.timestamp is not None else PLACES
 
 
-def greeted(handshake: Handshake) -> Greet:
-    """The greeting of a provider whose handshake has no options."""
-    return lambda _: handshake
-
-
 def vendor(
     scheme: Scheme,
     *,
@@ -111,7 +111,7 @@ def vendor(
         credential=credential,
         credential_help=credential_help,
         build=signed(scheme),
-        greet=greeted(handshake) if handshake is not None else None,
+        greet=greeted(handshake),
         handshakes=handshakes,
         options=overrides(scheme),
         needs_url=scheme.template.uses("url"),

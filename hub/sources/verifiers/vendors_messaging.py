@@ -206,8 +206,6 @@ MESSAGING = {
         docs="https://developers.intercom.com/docs/webhooks/setting-up-webhooks",
         credential="client secret of the app",
         credential_help="Developer hub: the app, Basic information, Client secret.",
-        handshake=handshakes.intercom,
-        handshakes=("head",),
     ),
     "hubspot": Profile(
         title="HubSpot",

@@ -177,7 +177,10 @@ def _answer(raw: bytes, languages: dict[str, Any], max_bytes: int) -> bytes:
         if language is None or read is not None:
             # What an error of an evaluation says of itself may quote the document.
             told = language and language.told(error)
-            return _failed("error", told or f"no JSON comes of it ({type(error).__name__})")
+            return _failed(
+                "error",
+                told or f"it does not fit the document, or no JSON comes of it ({type(error).__name__})",
+            )
         return _failed("error", f"it cannot be read: {error}")
     return (
         answer if len(answer) <= max_bytes else _failed("too_large", f"its result is over {max_bytes} bytes")

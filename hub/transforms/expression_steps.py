@@ -39,7 +39,7 @@ class Expression:
         try:
             result = run.sandbox.evaluate(self.language, self.text, document)
         except ExpressionFailed as error:
-            raise CannotApplyError(error.message) from None
+            raise CannotApplyError(f"the expression: {error.message}") from None
         if result is None:
             raise CannotApplyError("the expression gives nothing for this document")
         return result

@@ -80,7 +80,7 @@ class Pipeline:
                 try:
                     sandbox.check(step.language, step.text)
                 except ExpressionFailed as error:
-                    faults.add(step.at, f"is no expression of {step.language}: {error.message}")
+                    faults.add(step.at, f"is not an expression of {step.language}: {error.message}")
         faults.raise_if_any()
 
     def run(self, document: Any, sandbox: Sandbox | None) -> Transformed | Cancelled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Row
 
 from hub.access.principal import Principal
@@ -114,7 +114,9 @@ def publish_version(
 
 
 @router.get("/event-types/{name}/versions/{version}", summary="Read a version of a schema")
-def read_version(name: str, version: int, hub: Hub, caller: Reader) -> schemas.VersionDetail:
+def read_version(
+    name: str, version: Annotated[int, Path(ge=1, le=schemas.MAX_VERSION)], hub: Hub, caller: Reader
+) -> schemas.VersionDetail:
     """With the schema and its example."""
     with hub.engine.connect() as conn:
         row = store.get_event_type(conn, caller.tenant_id, name)

@@ -12,6 +12,8 @@ from hub.webhooks.matching import check_event_type
 
 Validation = Literal["off", "warn", "enforce"]
 UnknownEventTypes = Literal["allow", "warn", "enforce"]
+#: What the database can count to.
+MAX_VERSION = 2**31 - 1
 
 
 class Input(BaseModel):
@@ -147,7 +149,7 @@ class Sample(Input):
 
     data: Any
     version: int | None = Field(
-        default=None, ge=1, description="Judge by this version; unset: the current one."
+        default=None, ge=1, le=MAX_VERSION, description="Judge by this version; unset: the current one."
     )
 
 

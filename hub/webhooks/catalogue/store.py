@@ -30,7 +30,7 @@ def insert_event_type(conn: Connection, values: dict[str, Any]) -> Row[Any]:
 
 
 def find_event_type(conn: Connection, tenant_id: uuid.UUID, name: str) -> Row[Any] | None:
-    """One event type by its name, also an archived one. Served by event_type_tenant_id_key."""
+    """One event type by its name, also an archived one. Served by event_type_tenant_id_name_key."""
     return conn.execute(
         select(event_type).where(event_type.c.tenant_id == tenant_id, event_type.c.name == name)
     ).one_or_none()

@@ -71,5 +71,5 @@ def test_schemas_that_contain_themselves_end() -> None:
 
 
 def test_only_so_many_changes_are_told() -> None:
-    old = {"properties": {f"p{n}": {} for n in range(500)}}
+    old: dict[str, Any] = {"properties": {f"p{n}": {} for n in range(500)}}
     assert len(breaking_changes(old, {})) == MAX_CHANGES

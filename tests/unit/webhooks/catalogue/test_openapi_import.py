@@ -31,7 +31,7 @@ def envelope(type_: Any, data: Any) -> dict[str, Any]:
 
 def test_a_webhook_becomes_an_event_type_with_what_is_said_of_it() -> None:
     schema = {"type": "object", "required": ["id"]}
-    operation = {
+    operation: dict[str, Any] = {
         "summary": "Paid",
         "description": "Long",
         "tags": ["billing", "billing", 7],

@@ -18,11 +18,11 @@ from hub.queue.bell import Bell, connect
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
 from hub.webhooks.admission import Admission
+from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.delivery import DeliverySource
 from hub.webhooks.directory import Directory
 from hub.webhooks.sending import DeliveryRunner
 from hub.webhooks.statistics import Statistics
-
 
 #: Bodies of calls in flight in one process, bytes.
 _BODY_BYTES = 64 * 1_048_576
@@ -67,12 +67,19 @@ def get_delivery_runner() -> DeliveryRunner:
 
 
 @lru_cache(maxsize=1)
+def get_catalogue() -> Catalogue:
+    """The tenants' event types."""
+    return Catalogue(get_engine())
+
+
+@lru_cache(maxsize=1)
 def get_delivery_source() -> DeliverySource:
     """The webhook ledger's source; keeps the directory of endpoints between pumps."""
     settings: Settings = get_settings()
     return DeliverySource(
         get_engine(),
         Directory(get_vault(), settings, SystemClock()),
+        get_catalogue(),
         Admission(settings.deliver_in_flight, max_bytes=_BODY_BYTES),
         Statistics(),
         clock=SystemClock(),
@@ -85,5 +92,5 @@ def get_delivery_source() -> DeliverySource:
 def forget() -> None:
     """Drop everything that was inherited from the parent process."""
     forget_engine()
-    for made in (get_bell, get_vault, get_policy, get_delivery_runner, get_delivery_source):
+    for made in (get_bell, get_vault, get_policy, get_catalogue, get_delivery_runner, get_delivery_source):
         made.cache_clear()

@@ -23,6 +23,7 @@ from uuid import UUID, uuid4
 
 from kombu import Connection, Queue
 from kombu.exceptions import KombuError
+from pydantic import ValidationError
 
 from hub.client.encoding import to_json
 from hub.client.errors import BrokerUnavailable
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from hub.client.results import EventInput
 
+#: What may be said of an event beside its type, data and id; the hub judges it.
+_OPTIONS = ("labels", "ordering_key", "deliver_at", "expires_at")
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _EVENT_ID = re.compile(r"[A-Za-z0-9_:\-]{1,128}")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -227,7 +230,8 @@ def task_message(
         "stamps": {},
     }
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    body = ((), {"payload": payload.model_dump(mode="json")}, embed)
+    # What is not set is left out: a message grows with what is said, not with what could be.
+    body = ((), {"payload": payload.model_dump(mode="json", exclude_none=True)}, embed)
     return headers, body, {"correlation_id": name}
 
 
@@ -263,9 +267,11 @@ def _check_id(kind: Kind, text: str, field: str) -> None:
 
 def _check_event(event: EventInput, index: int) -> EventIn:
     at = f"events.{index}"
-    unknown = set(event) - {"type", "data", "id"}
+    unknown = set(event) - {"type", "data", "id", *_OPTIONS}
     if unknown or "type" not in event or "data" not in event:
-        raise ValueError(f"{at} must have `type` and `data`, may have `id`, and nothing else")
+        raise ValueError(
+            f"{at} must have `type` and `data`, may have `id`, {', '.join(_OPTIONS)}, and nothing else"
+        )
     event_type = event["type"]
     if len(event_type) > _MAX_TYPE or _EVENT_TYPE.fullmatch(event_type) is None:
         raise ValueError(f"{at}.type must be dotted words of letters, digits, _ and -, such as invoice.paid")
@@ -277,7 +283,13 @@ def _check_event(event: EventInput, index: int) -> EventIn:
     data = to_json(event["data"])
     if len(data.encode()) > _MAX_DATA_BYTES:
         raise ValueError(f"{at}.data is over {_MAX_DATA_BYTES} bytes of JSON")
-    return EventIn(id=event_id, type=event_type, data=data)
+    options: Any = {name: event[name] for name in _OPTIONS if event.get(name) is not None}  # type: ignore[literal-required]
+    try:
+        return EventIn(id=event_id, type=event_type, data=data, **options)
+    except ValidationError as error:
+        # Its own text would repeat the event.
+        place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+        raise ValueError(f"{at}.{place} is not of the right kind") from None
 
 
 def _batches(events: Sequence[EventIn]) -> Iterator[list[EventIn]]:

@@ -11,11 +11,19 @@ T = TypeVar("T")
 
 
 class EventInput(TypedDict, total=False):
-    """One event of a list: `type` and `data`, and an `id` when publishing it twice must be one event."""
+    """One event of a list: `type` and `data`, and an `id` when publishing it twice must be one event.
+
+    `labels` narrow the audience, `ordering_key` keeps events in order at endpoints that ask for it, `deliver_at` and
+    `expires_at` are RFC 3339 texts.
+    """
 
     type: str
     data: Any
     id: str | None
+    labels: list[str] | None
+    ordering_key: str | None
+    deliver_at: str | None
+    expires_at: str | None
 
 
 class Receipt(TypedDict):

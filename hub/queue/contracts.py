@@ -78,11 +78,16 @@ class EventIn(Payload):
         id: the id that makes a repeat harmless; also the `webhook-id`.
         type: dotted event type.
         data: the JSON text of the payload, byte for byte what receivers get.
+        labels, ordering_key, deliver_at, expires_at: as over HTTP; times are RFC 3339 texts.
     """
 
     id: str = Field(min_length=1, max_length=256)
     type: str = Field(min_length=1, max_length=256)
     data: str = Field(max_length=1_048_576)
+    labels: list[str] | None = None
+    ordering_key: str | None = None
+    deliver_at: str | None = None
+    expires_at: str | None = None
 
 
 class PublishEvents(Payload):

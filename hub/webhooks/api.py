@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Row
 
 from hub.access.principal import Principal
+from hub.core.errors import Conflict
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.queue.contracts import TaskName
@@ -117,6 +118,18 @@ def read_event(event_id: str, hub: Hub, caller: EventReader) -> schemas.EventDet
     return schemas.EventDetail(**_event(row), data=msgspec.json.decode(row.data))
 
 
+@router.post("/events/{event_id}/cancel", tags=["Events"], summary="Take back a scheduled event")
+def cancel_event(event_id: str, hub: Hub, caller: EventWriter) -> schemas.Event:
+    """Only before its `deliver_at`."""
+    key = parse_id(Kind.MESSAGE, event_id, field="path.event_id")
+    with hub.engine.begin() as conn:
+        row = store.find_message(conn, caller.tenant_id, key)
+        if not store.cancel_scheduled(conn, caller.tenant_id, key):
+            raise Conflict(f"The event is {row.state}; only one that is still scheduled can be taken back.")
+        row = store.find_message(conn, caller.tenant_id, key)
+    return schemas.Event(**_event(row))
+
+
 @router.get("/events/{event_id}/deliveries", tags=["Events"], summary="Where an event went")
 def list_event_deliveries(
     event_id: str, hub: Hub, caller: EventReader, paging: Paging
@@ -212,6 +225,10 @@ def _event(row: Row[Any]) -> dict[str, Any]:
         "event_id": row.event_id,
         "type": row.type,
         "source": row.source,
+        "labels": row.labels or [],
+        "ordering_key": row.ordering_key,
+        "deliver_at": row.deliver_at,
+        "expires_at": row.expires_at,
         "state": row.state,
         "reason": row.reason,
         "created_at": row.created_at,
@@ -227,6 +244,7 @@ def _delivery(row: Row[Any]) -> dict[str, Any]:
         "reason": row.reason,
         "attempts": row.attempt,
         "retries_used": row.step,
+        "replays": row.replay_no,
         "next_attempt_at": row.due_at if row.state == State.DUE else None,
         "created_at": row.created_at,
         "finished_at": row.finished_at,

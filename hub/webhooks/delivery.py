@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from hub.core.clock import Clock
     from hub.webhooks.admission import Admission
+    from hub.webhooks.catalogue.validation import Catalogue
     from hub.webhooks.directory import Directory
     from hub.webhooks.job import Result
     from hub.webhooks.statistics import Statistics
@@ -47,6 +48,7 @@ class DeliverySource:
     Args:
         engine: the database.
         directory: the endpoints.
+        catalogue: the event types.
         admission: places for calls.
         statistics: counts attempts by endpoint.
         clock: wall time for attempts.
@@ -59,6 +61,7 @@ class DeliverySource:
         self,
         engine: Engine,
         directory: Directory,
+        catalogue: Catalogue,
         admission: Admission,
         statistics: Statistics,
         *,
@@ -71,7 +74,7 @@ class DeliverySource:
         self._directory = directory
         self._admission = admission
         self._statistics = statistics
-        self._fan_out = FanOut(directory, admission, owner=owner, lease=lease)
+        self._fan_out = FanOut(directory, catalogue, admission, owner=owner, lease=lease)
         self._clock = clock
         self._rng = rng
         self._owner = owner

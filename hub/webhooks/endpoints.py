@@ -13,8 +13,8 @@ from hub.core.secret import Secret
 from hub.db.states import FINISHED, State
 from hub.net.headers import check_headers
 from hub.webhooks import store
-from hub.webhooks.target import limits_of
 from hub.webhooks.signing import decode_secret, new_secret
+from hub.webhooks.target import limits_of
 
 if TYPE_CHECKING:
     import uuid

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from hub.webhooks.admission import Admission
+    from hub.webhooks.catalogue.validation import Catalogue
     from hub.webhooks.directory import Directory
     from hub.webhooks.target import Target
 
@@ -36,6 +37,8 @@ _BYTES = 16 * 1_048_576
 #: Deliveries of one transaction, and of one message in it.
 _DELIVERIES = 2_000
 _STEP = 1_000
+#: The door whose events nobody could judge on their way in: a function in the database has no JSON Schema.
+_UNJUDGED = "sql"
 
 
 class FanOut:
@@ -43,13 +46,17 @@ class FanOut:
 
     Args:
         directory: the endpoints.
+        catalogue: judges what came in by SQL.
         admission: places for calls.
         owner: this worker's name, written into leases.
         lease: seconds that its leases last.
     """
 
-    def __init__(self, directory: Directory, admission: Admission, *, owner: str, lease: float) -> None:
+    def __init__(
+        self, directory: Directory, catalogue: Catalogue, admission: Admission, *, owner: str, lease: float
+    ) -> None:
         self._directory = directory
+        self._catalogue = catalogue
         self._admission = admission
         self._owner = owner
         self._lease = lease
@@ -116,6 +123,13 @@ class FanOut:
         if message.expired:
             writing.done.append(message.id)
             writing.nowhere[message.id] = "expired"
+            return
+        if (
+            message.source == _UNJUDGED
+            and not self._catalogue.check(message.tenant_id, message.type, message.data).allowed
+        ):
+            writing.done.append(message.id)
+            writing.nowhere[message.id] = "schema_invalid"
             return
         targets = self._directory.subscribers(message.tenant_id, kind, message.type)
         if message.after_endpoint is not None:

@@ -9,6 +9,9 @@ from hub.core.errors import FieldError, Invalid
 #: Dotted words; the wildcard form is for endpoints only.
 _SEGMENT = r"[A-Za-z0-9_\-]+"
 EVENT_TYPE = re.compile(rf"{_SEGMENT}(\.{_SEGMENT})*")
+_LABEL = re.compile(r"[A-Za-z0-9_.:/\-]{1,64}")
+MAX_LABELS = 20
+LABEL_RULE = "must be 1 to 64 letters, digits, `_`, `-`, `.`, `:` or `/`"
 _PATTERN = re.compile(rf"\*|{_SEGMENT}(\.{_SEGMENT})*(\.\*)?")
 
 
@@ -22,6 +25,11 @@ def check_event_type(text: str, *, field: str) -> str:
         message = "must be dotted words of letters, digits, `_` and `-`, such as `invoice.paid`, up to 128 characters"
         raise Invalid(f"{field} {message}.", fields=(FieldError(field, message),))
     return text
+
+
+def is_label(text: str) -> bool:
+    """Is it a label such as `customer:42`?"""
+    return _LABEL.fullmatch(text) is not None
 
 
 def is_pattern(text: str) -> bool:

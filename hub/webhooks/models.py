@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     REAL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -45,7 +46,7 @@ endpoint = Table(
     # Not empty: only events that carry one of them.
     Column("labels", ARRAY(Text), nullable=False, server_default="{}"),
     # See hub.transforms.
-    Column("filter", JSONB),
+    Column("filter", JSONB(none_as_null=True)),
     Column("transformations", JSONB, nullable=False, server_default="[]"),
     Column("headers", JSONB, nullable=False, server_default="{}"),
     # Signing: the current secret; older ones that still sign, as [{"secret_id", "expires_at"}].
@@ -63,7 +64,7 @@ endpoint = Table(
     Column("certificate_key_id", Uuid),
     # None: the deployment's.
     Column("timeout_seconds", REAL),
-    Column("retry_policy", JSONB),
+    Column("retry_policy", JSONB(none_as_null=True)),
     Column("max_in_flight", Integer),
     Column("rate_limit", REAL),
     Column("drain_rate", REAL),
@@ -87,12 +88,20 @@ endpoint = Table(
         server_default="active",
     ),
     Column("status_reason", Text),
+    # Nothing is sent to a URL that did not answer for itself; the one that did.
+    Column("challenge", Boolean, nullable=False, server_default="false"),
+    Column("verified_url", Text),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("created_by", Uuid),
     created_at(),
     Column("updated_at", Timestamp, nullable=False, server_default=sql("now()")),
     UniqueConstraint("tenant_id", "name"),
     Index(None, "tenant_id", "id"),
+    Index(
+        "endpoint_overlap_idx",
+        "id",
+        postgresql_where=sql("previous_secrets <> '[]'::jsonb OR previous_keys <> '[]'::jsonb"),
+    ),
 )
 
 #: One published event. Written once; what is still to be done with it is a row of `outbox`.

@@ -29,7 +29,7 @@ class Publication:
     Args:
         tenant_id: whose they are.
         events: at least one.
-        source: the door: `http`, `celery`.
+        source: the door: `http`, `celery`, `incoming`, `test`.
         idempotency: the request's key and the hash of its body.
     """
 
@@ -73,19 +73,25 @@ def write(
     if fresh:
         store.insert_messages(
             conn,
-            [
-                store.NewMessage(
-                    event.row_id,
-                    publication.tenant_id,
-                    event.type,
-                    event.data,
-                    publication.source,
-                    event.event_id,
-                )
-                for publication, event in fresh
-            ],
+            [_row(publication, event) for publication, event in fresh],
         )
     return answers
+
+
+def _row(publication: Publication, event: Event) -> store.NewMessage:
+    options = event.options
+    return store.NewMessage(
+        event.row_id,
+        publication.tenant_id,
+        event.type,
+        event.data,
+        publication.source,
+        event.event_id,
+        options.labels or None,
+        options.ordering_key,
+        options.deliver_at,
+        options.expires_at,
+    )
 
 
 def _settle_requests(

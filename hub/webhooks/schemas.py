@@ -128,8 +128,12 @@ class Event(BaseModel):
     id: str
     event_id: str | None = Field(description="The publisher's id.")
     type: str
-    source: str = Field(description="The door: http, celery or sql.")
-    state: str
+    source: str = Field(description="The door: http, celery, sql, incoming, test or hub.")
+    labels: list[str]
+    ordering_key: str | None
+    deliver_at: datetime | None
+    expires_at: datetime | None
+    state: Literal["scheduled", "due", "done", "expired", "cancelled", "failed"]
     reason: str | None
     created_at: datetime
 
@@ -150,6 +154,7 @@ class Delivery(BaseModel):
     reason: str | None
     attempts: int
     retries_used: int
+    replays: int
     next_attempt_at: datetime | None
     created_at: datetime
     finished_at: datetime | None
@@ -173,6 +178,7 @@ class Attempt(BaseModel):
     tls_ms: float | None
     first_byte_ms: float | None
     total_ms: float | None
+    request_headers: dict[str, str] | None = Field(description="As sent; what is secret in them is masked.")
     response_headers: dict[str, str] | None
     response_body: str | None
     truncated: bool
@@ -184,15 +190,24 @@ class DeliveryDetail(Delivery):
     attempt_log: list[Attempt]
 
 
+class ReceiptField(BaseModel):
+    """What is wrong with one field of an event."""
+
+    path: str
+    message: str
+
+
 class Receipt(BaseModel):
     """What became of one published event.
 
     `accepted`; `duplicate`: its id was seen before, this is that event; `conflict`: its id was seen before with other
-    content, nothing was written.
+    content, nothing was written; `invalid`: it is not acceptable, see `errors` (with `?partial=true` only).
     """
 
-    id: str
-    status: Literal["accepted", "duplicate", "conflict"]
+    id: str | None
+    status: Literal["accepted", "duplicate", "conflict", "invalid"]
+    warnings: list[ReceiptField] | None = None
+    errors: list[ReceiptField] | None = None
 
 
 class Receipts(BaseModel):
@@ -215,4 +230,16 @@ class PublishEvent(Input):
     data: Any
     id: str | None = Field(
         default=None, max_length=128, description="Publishing the same id twice is one event."
+    )
+    labels: list[str] | None = Field(
+        default=None, max_length=20, description="Endpoints that ask for labels get it when they share one."
+    )
+    ordering_key: str | None = Field(
+        default=None,
+        max_length=128,
+        description="Events of one key reach endpoints with strict ordering one after the other.",
+    )
+    deliver_at: datetime | None = Field(default=None, description="Not before this moment; within 365 days.")
+    expires_at: datetime | None = Field(
+        default=None, description="What is not delivered by then is not sent any more."
     )

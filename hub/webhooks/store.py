@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +25,6 @@ from sqlalchemy import (
     true,
     update,
 )
-
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.core.errors import NotFound
@@ -130,7 +130,7 @@ def disable_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.U
 
 
 class NewMessage(msgspec.Struct, omit_defaults=True):
-    """A message as it is written. Times are ISO 8601 texts; without `deliver_at` it is due at once."""
+    """A message as it is written; without `deliver_at` it is due at once."""
 
     id: uuid.UUID
     tenant_id: uuid.UUID
@@ -140,8 +140,8 @@ class NewMessage(msgspec.Struct, omit_defaults=True):
     event_id: str | None = None
     labels: Sequence[str] | None = None
     ordering_key: str | None = None
-    deliver_at: str | None = None
-    expires_at: str | None = None
+    deliver_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 _INSERT_MESSAGES = text(
@@ -315,6 +315,24 @@ def load_messages(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUI
         {"ids": list(ids), "low": min(ids), "high": max(ids)},
     )
     return {row.id: row for row in rows}
+
+
+def cancel_scheduled(conn: Connection, tenant_id: uuid.UUID, message_id: uuid.UUID) -> bool:
+    """Take back a message that is not due yet; False: there is none, or it is under way. Served by primary keys."""
+    gone = conn.execute(
+        delete(outbox)
+        .where(
+            outbox.c.message_id == message_id,
+            outbox.c.tenant_id == tenant_id,
+            outbox.c.due_at > func.now(),
+            outbox.c.after_endpoint.is_(None),
+        )
+        .returning(outbox.c.message_id)
+    ).one_or_none()
+    if gone is None:
+        return False
+    note_reasons(conn, {message_id: "cancelled"})
+    return True
 
 
 # -- messages and deliveries: for people ----------------------------------------------------------------------------

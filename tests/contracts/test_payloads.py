@@ -85,5 +85,5 @@ def test_a_breaking_change_would_be_seen(change: Any, fault: str) -> None:
 def test_an_optional_field_may_be_added() -> None:
     old = schema(EventIn)
     new = json.loads(json.dumps(old))
-    new["properties"]["labels"] = {"type": "array", "default": []}
+    new["properties"]["colour"] = {"type": "array", "default": []}
     assert broken(old, new) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hub.core.errors import HubError
 from hub.core.settings import get_settings
 from hub.db.engine import get_engine
@@ -16,7 +18,10 @@ from workers.task import hub_task
 def publish_events(payload: PublishEvents) -> dict[str, int] | str:
     """Write the events; a repeat of the message is harmless, the ids are the publisher's."""
     try:
-        receipts = accept_events(get_engine(), payload, max_depth=get_settings().api_max_json_depth)
+        receipts = accept_events(
+            get_engine(), payload, context.get_catalogue(), now=datetime.now(UTC),
+            max_depth=get_settings().api_max_json_depth,
+        )  # fmt: skip
     except HubError as error:
         record(
             task=TaskName.EVENTS_PUBLISH.value, queue=Queue.INTAKE.value, reason=error.detail, headers={},

@@ -26,6 +26,7 @@ from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
 from hub.webhooks import endpoints, store
 from hub.webhooks.admission import Admission
+from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.delivery import DeliverySource
 from hub.webhooks.directory import Directory
 from hub.webhooks.events import make_event
@@ -104,6 +105,7 @@ class World:
         return DeliverySource(
             self.engine,
             directory or self.directory(),
+            Catalogue(self.engine),
             Admission(1000, max_bytes=64 * 1_048_576),
             Statistics(),
             clock=SystemClock(),

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.errors import Invalid, Malformed
-from hub.webhooks.events import MAX_EVENTS, make_event, read_events
+from hub.webhooks.events import MAX_EVENTS, Event, make_event, parse_time, refuse
+from hub.webhooks.events import read_events as judge_events
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def read_events(raw: bytes) -> tuple[list[Event], bool]:
+    """All of them, or the error of those that are not acceptable."""
+    events, is_list = judge_events(raw, NOW)
+    refuse(event for event in events if isinstance(event, Invalid))
+    return [event for event in events if isinstance(event, Event)], is_list
+
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -124,3 +136,64 @@ def test_a_hundred_faults_are_told_as_fifty() -> None:
 @pytest.mark.parametrize("event_id", ["a", "A_z:9-", "x" * 128])
 def test_ids_of_publishers(event_id: str) -> None:
     assert make_event("a", "1", event_id).event_id == event_id
+
+
+def test_an_event_that_is_not_acceptable_leaves_the_others_as_they_are() -> None:
+    events, _ = judge_events(
+        b'[{"type":"a","data":1},{"type":"no type!","data":2},{"type":"b","data":3}]', NOW
+    )
+    assert [isinstance(event, Event) for event in events] == [True, False, True]
+    assert isinstance(events[1], Invalid)
+    assert [field.path for field in events[1].fields] == ["1.type"]
+
+
+def test_options_are_read() -> None:
+    raw = (
+        b'{"type":"a","data":1,"labels":["eu","eu","customer:7"],"ordering_key":"cus_7",'
+        b'"deliver_at":"2026-11-22T15:00:00+02:00","expires_at":"2026-11-23T00:00:00Z"}'
+    )
+    (event,), _ = read_events(raw)
+    assert event.options.labels == ("eu", "customer:7")
+    assert event.options.ordering_key == "cus_7"
+    assert event.options.deliver_at == NOW + timedelta(hours=1)
+    assert event.options.expires_at == datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def test_a_moment_that_is_past_means_now() -> None:
+    (event,), _ = read_events(b'{"type":"a","data":1,"deliver_at":"2020-01-01T00:00:00Z"}')
+    assert event.options.deliver_at is None
+
+
+@pytest.mark.parametrize(
+    ("options", "paths"),
+    [
+        ('"labels":["a b"]', ["0.labels.0"]),
+        ('"labels":[""]', ["0.labels.0"]),
+        ('"labels":[' + ",".join(['"a"'] * 21) + "]", ["0.labels"]),
+        ('"ordering_key":"a b"', ["0.ordering_key"]),
+        ('"deliver_at":"tomorrow"', ["0.deliver_at"]),
+        ('"deliver_at":"2026-11-23"', ["0.deliver_at"]),
+        ('"deliver_at":"2026-11-23T00:00:00"', ["0.deliver_at"]),
+        ('"deliver_at":"2028-01-01T00:00:00Z"', ["0.deliver_at"]),
+        ('"expires_at":"2026-11-22T11:00:00Z"', ["0.expires_at"]),
+        ('"deliver_at":"2026-11-25T00:00:00Z","expires_at":"2026-11-24T00:00:00Z"', ["0.expires_at"]),
+        (
+            '"labels":["é"],"ordering_key":"","expires_at":"2020-01-01T00:00:00Z"',
+            ["0.labels.0", "0.ordering_key", "0.expires_at"],
+        ),
+    ],
+)
+def test_options_that_are_not_acceptable_are_named(options: str, paths: list[str]) -> None:
+    with pytest.raises(Invalid) as caught:
+        read_events(f'[{{"type":"a","data":1,{options}}}]'.encode())
+    assert [field.path for field in caught.value.fields] == paths
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_a_time(text: str) -> None:
+    try:
+        at = parse_time(text, field="deliver_at")
+    except Invalid:
+        return
+    assert at is not None
+    assert at.tzinfo is not None

@@ -123,7 +123,10 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION hub.publish_event(tenant text, type text, data json, id text DEFAULT NULL) RETURNS text
+CREATE FUNCTION hub.publish_event(
+    tenant text, type text, data json, id text DEFAULT NULL, labels text[] DEFAULT NULL,
+    ordering_key text DEFAULT NULL, deliver_at timestamptz DEFAULT NULL, expires_at timestamptz DEFAULT NULL
+) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -140,6 +143,23 @@ BEGIN
         RAISE EXCEPTION 'hub: id must be 1 to 128 letters, digits, _, : or -'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF cardinality(labels) > 20 OR EXISTS (
+        SELECT FROM unnest(labels) AS l(label) WHERE label IS NULL OR label !~ '^[A-Za-z0-9_.:/-]{1,64}$'
+    ) THEN
+        RAISE EXCEPTION 'hub: labels must be up to 20 of 1 to 64 letters, digits, _, -, ., : or /'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF ordering_key IS NOT NULL AND ordering_key !~ '^[\x21-\x7e]{1,128}$' THEN
+        RAISE EXCEPTION 'hub: ordering_key must be 1 to 128 visible ASCII characters'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF deliver_at > now() + interval '365 days' THEN
+        RAISE EXCEPTION 'hub: deliver_at must be within 365 days' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF expires_at <= greatest(now(), deliver_at) THEN
+        RAISE EXCEPTION 'hub: expires_at must be in the future and after deliver_at'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     PERFORM hub.check_json('data', data, 1048576);
     IF id IS NOT NULL THEN
         known := hub.claim_key(
@@ -149,10 +169,14 @@ BEGIN
             RETURN hub.public_id('msg', known);
         END IF;
     END IF;
-    INSERT INTO hub.message (id, tenant_id, type, event_id, data, source)
-    VALUES (row_id, tenant_id, type, id, data::text, 'sql');
-    INSERT INTO hub.outbox (message_id, tenant_id, size) VALUES (row_id, tenant_id, octet_length(data::text));
-    PERFORM pg_notify('hub_bell', 'hub.deliveries.send');
+    INSERT INTO hub.message (id, tenant_id, type, event_id, data, source, labels, ordering_key, deliver_at, expires_at)
+    VALUES (row_id, tenant_id, type, id, data::text, 'sql', nullif(labels, '{}'), ordering_key,
+            CASE WHEN deliver_at > now() THEN deliver_at END, expires_at);
+    INSERT INTO hub.outbox (message_id, tenant_id, due_at, ordering_key, size)
+    VALUES (row_id, tenant_id, greatest(now(), deliver_at), ordering_key, octet_length(data::text));
+    IF deliver_at IS NULL OR deliver_at <= now() THEN
+        PERFORM pg_notify('hub_bell', 'hub.deliveries.send');
+    END IF;
     RETURN hub.public_id('msg', row_id);
 END
 $$;

@@ -168,6 +168,8 @@ CREATE TABLE hub.endpoint (
     metadata JSONB DEFAULT '{}' NOT NULL,
     status TEXT DEFAULT 'active' NOT NULL CONSTRAINT endpoint_status_check CHECK (status IN ('active', 'paused', 'disabled', 'unverified')),
     status_reason TEXT,
+    challenge BOOLEAN DEFAULT 'false' NOT NULL,
+    verified_url TEXT,
     version INTEGER DEFAULT '1' NOT NULL,
     created_by UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -175,6 +177,7 @@ CREATE TABLE hub.endpoint (
     CONSTRAINT endpoint_pkey PRIMARY KEY (id),
     CONSTRAINT endpoint_tenant_id_name_key UNIQUE (tenant_id, name)
 );
+CREATE INDEX endpoint_overlap_idx ON hub.endpoint (id) WHERE previous_secrets <> '[]'::jsonb OR previous_keys <> '[]'::jsonb;
 CREATE INDEX endpoint_tenant_id_id_idx ON hub.endpoint (tenant_id, id);
 
 CREATE TABLE hub.endpoint_health (

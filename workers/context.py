@@ -15,6 +15,7 @@ from hub.net.multi import MultiSender
 from hub.net.policy import AddressPolicy
 from hub.queue.app import get_app
 from hub.queue.bell import Bell, connect
+from hub.transforms.sandbox import Sandbox
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
 from hub.webhooks.admission import Admission
@@ -62,7 +63,9 @@ def get_policy() -> AddressPolicy:
 def get_delivery_runner() -> DeliveryRunner:
     """The webhook sender; lives as long as the process, so connections are reused between pumps."""
     return DeliveryRunner(
-        MultiSender(get_policy(), max_in_flight=get_settings().deliver_in_flight + 500), SystemClock()
+        MultiSender(get_policy(), max_in_flight=get_settings().deliver_in_flight + 500),
+        SystemClock(),
+        Sandbox(children=2),
     )
 
 

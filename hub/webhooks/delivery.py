@@ -157,7 +157,7 @@ class DeliverySource:
         state, reason = State.CANCELLED, store.ENDPOINT_DELETED
         if target is not None and envelope is not None and not expired and target.hold is None:
             return Job(
-                row.id, row.tenant_id, row.fence, row.attempt, row.step, target, envelope,
+                row.id, row.tenant_id, row.fence, row.attempt, row.step, target, envelope, envelope.body,
                 replay_no=row.replay_no, from_lane=True, probe=row.probe,
             )  # fmt: skip
         due_in = 0.0
@@ -176,7 +176,7 @@ class DeliverySource:
         now = self._clock.now()
         for job, outcome in results:
             for one in (job, *job.others):
-                self._decide(one, job, outcome, now, deciding)
+                self._decide(one, job, one.verdict or outcome, now, deciding)
         monotonic = time.monotonic()
         opened = []
         for endpoint_id, (calls, failed) in deciding.calls.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,13 @@ class Envelope:
     timestamp: str
     data: str
     body: bytes
+    _document: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    def document(self) -> Any:
+        """The body as filters and transformations see it; parsed once. Treat it as immutable."""
+        if not self._document:
+            self._document.append(json.loads(self.body))
+        return self._document[0]
 
     @classmethod
     def of(cls, row: Row[Any]) -> Envelope:

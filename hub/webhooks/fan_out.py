@@ -169,6 +169,13 @@ class _Writing:
     def add(self, message: Row[Any], target: Target, envelope: Envelope) -> None:
         """One delivery: leased when it may be sent now, else due in its lane."""
         delivery_id = child_uuid(message.id)
+        if target.filter is not None and not target.filter.matches(envelope.document()):
+            self.rows.append(
+                store.NewDelivery(
+                    delivery_id, message.tenant_id, message.id, target.id, State.SKIPPED, "filtered"
+                )
+            )
+            return
         key = message.ordering_key if target.strict else None
         state = State.DUE
         if (
@@ -180,7 +187,7 @@ class _Writing:
             and self._admission.admit(target.id, len(envelope.body))
         ):
             state = State.LEASED
-            self.jobs.append(Job(delivery_id, message.tenant_id, 1, 1, 0, target, envelope))
+            self.jobs.append(Job(delivery_id, message.tenant_id, 1, 1, 0, target, envelope, envelope.body))
         else:
             self.lanes.add(target.id)
             if key is not None:

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from hub.db.states import State
 from hub.net.outcome import Outcome
 
 if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping
+
+    import msgspec
+
+    from hub.db.states import State
     from hub.webhooks.envelope import Envelope
     from hub.webhooks.target import Target
 
 
-@dataclass(slots=True)
-class Job:
-    """One delivery, claimed.
-
-    Attributes:
-        from_lane: it was claimed from its lane, not at fan-out.
-        probe: its endpoint's breaker is half open.
-        size: bytes that are counted for it.
-        request_headers: what was sent, as JSON, secrets masked.
-        others: the rest of its batch.
-    """
-
-    id: uuid.UUID
-    tenant_id: uuid.UUID
-    fence: int
-    attempt: int
-    step: int
-    target: Target
-    envelope: Envelope
-    replay_no: int = 0
-    from_lane: bool = False
-    probe: bool = False
-    started_at: datetime = field(default=datetime.min.replace(tzinfo=UTC))
-    request_headers: msgspec.Raw | None = None
-    others: tuple[Job, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes that its body takes in memory."""
-        return len(self.envelope.body)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +35,43 @@ class NotSent:
     state: State
     reason: str
     message: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """One delivery, claimed.
+
+    Attributes:
+        from_lane: it was claimed from its lane, not at fan-out.
+        probe: its endpoint's breaker is half open.
+        body: what is sent; the message's own until a transformation makes another.
+        headers: what a transformation sets on the request; None removes one.
+        verdict: it was not sent, whatever came of the call of its batch.
+        request_headers: what was sent, as JSON, secrets masked.
+        others: the rest of its batch.
+    """
+
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    fence: int
+    attempt: int
+    step: int
+    target: Target
+    envelope: Envelope
+    body: bytes
+    replay_no: int = 0
+    from_lane: bool = False
+    probe: bool = False
+    headers: Mapping[str, str | None] | None = None
+    verdict: NotSent | Outcome | None = None
+    started_at: datetime = _NEVER
+    request_headers: msgspec.Raw | None = None
+    others: tuple[Job, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that its message takes in memory."""
+        return len(self.envelope.body)
 
 
 #: A job and what came of it; None: it was cut off at shutdown.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.db.lanes import Limits
+from hub.transforms.filters import Filter, compile_filter
+from hub.transforms.steps import Pipeline, compile_steps
 from hub.webhooks.matching import matches
 from hub.webhooks.profiles import Key, Profile, compile_profiles
 from hub.webhooks.retry import schedule_of
@@ -30,6 +32,9 @@ class Target:
 
     Attributes:
         hold: why nothing can be sent to it now, beyond what its lane says; None when it is fine.
+        labels: not empty: only events that carry one of them.
+        filter: only events that it takes.
+        pipeline: steps that make the body.
         headers: rendered header lines, those of its own.
         shown_headers: the same as JSON members, what is secret masked; empty or ends with a comma.
         signer: makes the value of `webhook-signature`.
@@ -48,6 +53,8 @@ class Target:
     hold: str | None = None
     url: str = ""
     labels: frozenset[str] = frozenset()
+    filter: Filter | None = None
+    pipeline: Pipeline | None = None
     headers: tuple[str, ...] = ()
     shown_headers: str = ""
     signer: Signer = field(default_factory=lambda: Signer(()))
@@ -125,6 +132,8 @@ def target_of(
         hold=None if current is not None else "secret_unreadable",
         url=row.url,
         labels=frozenset(row.labels),
+        filter=None if row.filter is None else compile_filter(row.filter),
+        pipeline=compile_steps(row.transformations) if row.transformations else None,
         headers=tuple(f"{name}: {value}" for name, value in row.headers.items()),
         shown_headers="".join(
             f"{msgspec.json.encode(name.lower()).decode()}:{msgspec.json.encode(value).decode()},"

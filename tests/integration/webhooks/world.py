@@ -22,6 +22,7 @@ from hub.net.multi import MultiSender
 from hub.net.policy import AddressPolicy
 from hub.queue.contracts import TaskName
 from hub.queue.pump import Pump, Report
+from hub.transforms.sandbox import Sandbox
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
 from hub.webhooks import endpoints, store
@@ -119,7 +120,9 @@ class World:
 
     def deliver(self, source: DeliverySource | None = None, *, capacity: int = 500) -> Report:
         """Run one delivery pump until nothing is due."""
-        runner = DeliveryRunner(MultiSender(self.policy, max_in_flight=capacity + 500), SystemClock())
+        runner = DeliveryRunner(
+            MultiSender(self.policy, max_in_flight=capacity + 500), SystemClock(), Sandbox()
+        )
         pump = Pump(
             TaskName.DELIVERIES_SEND, source or self.source(), runner, SilentBell(), capacity=capacity,  # type: ignore[arg-type]
             slice_seconds=60, linger=0.0, grace=0.0, stopping=lambda: False,

@@ -6,6 +6,7 @@ requests in flight get `_GRACE_SECONDS`, events that were taken are committed, d
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -55,7 +56,11 @@ def main() -> int:
         settings = get_settings()
         configure_logging(settings.log_level)
         with ExitStack() as stack:
-            make_server(_assemble(settings, stack), settings).run()
+            server = make_server(_assemble(settings, stack), settings)
+            # What lives as long as the process is not walked again by every full collection, which stops all requests.
+            gc.collect()
+            gc.freeze()
+            server.run()
     except ConfigError as error:
         sys.stderr.write(f"hub.api: {error.detail}\n")
         return os.EX_CONFIG

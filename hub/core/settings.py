@@ -123,6 +123,12 @@ class Settings(BaseSettings):
         default=(5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
         description="Seconds from one failed attempt to the next; its length is the number of retries.",
     )
+    webhook_disable_days: float = Field(
+        default=5.0, gt=0, le=365, description="Days without one success after which an endpoint is disabled."
+    )
+    webhook_disable_messages: int = Field(
+        default=10, ge=1, description="Messages that must have failed before an endpoint is disabled."
+    )
     retention_days: int = Field(default=30, ge=1, le=3650)
 
     @field_validator("public_url")

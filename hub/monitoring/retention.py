@@ -13,15 +13,18 @@ from hub.core.ids import floor_uuid
 from hub.db import partitions
 from hub.monitoring import store
 from hub.queue.store import prune_rejected, prune_ticks, prune_workers
+from hub.sources.store import prune_inbound_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection
 
     from hub.core.settings import Settings
 
 #: How long an idempotency key is remembered.
 _KEY_LIFE = timedelta(hours=24)
-_KEYS_PER_ROUND = 10_000
+_ROWS_PER_ROUND = 10_000
 _TICK_SECONDS = 3600.0
 
 
@@ -40,7 +43,8 @@ def prune(conn: Connection, settings: Settings, now: datetime) -> dict[str, int]
     oldest = datetime.combine(today - timedelta(days=settings.retention_days), time(), UTC)
     counts = {
         "partitions_made": len(partitions.ensure(conn, today)),
-        "idempotency_keys": _prune_keys(conn, now - _KEY_LIFE),
+        "idempotency_keys": _in_rounds(lambda most: prune_keys(conn, now - _KEY_LIFE, limit=most)),
+        "incoming_keys": _in_rounds(lambda most: prune_inbound_keys(conn, limit=most)),
         "ticks": prune_ticks(conn, _TICK_SECONDS),
         "rejected_messages": prune_rejected(conn, settings.retention_days),
         "workers": prune_workers(conn, settings.retention_days),
@@ -54,10 +58,11 @@ def prune(conn: Connection, settings: Settings, now: datetime) -> dict[str, int]
     }
 
 
-def _prune_keys(conn: Connection, older_than: datetime) -> int:
+def _in_rounds(delete: Callable[[int], int]) -> int:
+    """Delete rows by steps until a step finds too few."""
     total = 0
     while True:
-        deleted = prune_keys(conn, older_than, limit=_KEYS_PER_ROUND)
+        deleted = delete(_ROWS_PER_ROUND)
         total += deleted
-        if deleted < _KEYS_PER_ROUND:
+        if deleted < _ROWS_PER_ROUND:
             return total

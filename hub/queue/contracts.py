@@ -33,6 +33,7 @@ class TaskName(StrEnum):
     CHECKS_START = "hub.checks.start"
     CHECKS_RUN = "hub.checks.run"
     LEDGER_SWEEP = "hub.ledger.sweep"
+    ENDPOINTS_REVIEW = "hub.endpoints.review"
     HISTORY_PRUNE = "hub.history.prune"
 
 
@@ -45,6 +46,7 @@ ROUTES: dict[TaskName, Queue] = {
     TaskName.CHECKS_START: Queue.SYSTEM,
     TaskName.CHECKS_RUN: Queue.SYSTEM,
     TaskName.LEDGER_SWEEP: Queue.SYSTEM,
+    TaskName.ENDPOINTS_REVIEW: Queue.SYSTEM,
     TaskName.HISTORY_PRUNE: Queue.SYSTEM,
 }
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub.access.store import bump_config_version
 from hub.db.lanes import BREAKER
@@ -17,14 +18,16 @@ from hub.queue.attempts import attempt_of, interrupted_attempt
 from hub.webhooks import store
 from hub.webhooks.admission import Ended
 from hub.webhooks.breaker import Breakers, pause
-from hub.webhooks.envelope import Envelope
+from hub.webhooks.envelope import OPERATIONAL, Envelope
 from hub.webhooks.fan_out import FanOut
 from hub.webhooks.job import Job, NotSent
+from hub.webhooks.operations import Operation, announcement, of_delivery, of_endpoint
 from hub.webhooks.retry import next_step
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
     from random import Random
 
     from hub.core.clock import Clock
@@ -99,14 +102,29 @@ class DeliverySource:
                 # What waits is for endpoints that have their share of this process.
                 self._admission.wait(_FULL_WAIT)
         if due:
-            with self._begin() as conn:
-                first, found = self._fan_out.run(conn, room=limit - len(jobs), held=self._held)
+            try:
+                first, found = self._fan_out_due(limit - len(jobs))
+            except SQLAlchemyError:
+                if not jobs:
+                    raise
+                # What was claimed above is to be sent; the next look meets the same trouble.
+                return jobs, True
             jobs += first
             more = more or found
         elif more and limit > len(jobs):
             rest, _ = self._from_lanes(limit - len(jobs))
             jobs += rest
         return jobs, more
+
+    def _fan_out_due(self, room: int) -> tuple[list[Job], bool]:
+        jobs: list[Job] = []
+        try:
+            with self._begin() as conn:
+                jobs, found = self._fan_out.run(conn, room=room, held=self._held)
+        except BaseException:
+            self._fan_out.forget(jobs)
+            raise
+        return jobs, found
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
@@ -177,28 +195,17 @@ class DeliverySource:
         for job, outcome in results:
             for one in (job, *job.others):
                 self._decide(one, job, one.verdict or outcome, now, deciding)
-        monotonic = time.monotonic()
-        opened = []
-        for endpoint_id, (calls, failed) in deciding.calls.items():
-            if endpoint_id in self._held:
-                continue
-            if self._breakers.count(endpoint_id, calls, failed, monotonic):
-                opened.append(endpoint_id)
-        opened += [e for e in deciding.probed if e in self._held and e not in deciding.answered]
-        closed = [e for e in deciding.answered if e in self._held]
+        opened, closed = self._judge_breakers(deciding)
         prepared = store.DELIVERIES.prepare(deciding.completions, worker=self._owner)
-        flush = self._statistics.flush_if_due(monotonic)
+        flush = self._statistics.flush_if_due(time.monotonic())
 
         def write() -> None:
             with self._engine.begin() as conn:
                 # Endpoint, tenant, deliveries, lanes: locks are taken in the order in which `endpoints` takes them.
-                disabled = []
-                for endpoint_id, (tenant_id, reason) in sorted(deciding.disable.items()):
-                    if store.disable_endpoint(conn, tenant_id, endpoint_id, reason):
-                        bump_config_version(conn, tenant_id)
-                        disabled.append(endpoint_id)
-                store.DELIVERIES.complete(conn, prepared)
-                for endpoint_id in sorted({*opened, *closed, *disabled}):
+                disabled = self._disable(conn, deciding)
+                touched = sorted({*opened, *closed, *disabled})
+                store.DELIVERIES.complete(conn, prepared, touched)
+                for endpoint_id in touched:
                     if endpoint_id in disabled:
                         store.DELIVERIES.hold(conn, endpoint_id, "endpoint_disabled")
                     elif endpoint_id in closed:
@@ -206,6 +213,8 @@ class DeliverySource:
                     else:
                         seconds = pause(self._held.get(endpoint_id, 0))
                         store.DELIVERIES.hold(conn, endpoint_id, BREAKER, seconds=seconds)
+                if deciding.announcements:
+                    store.insert_messages(conn, deciding.announcements)
                 flush(conn)
             self._held = {
                 **{e: n for e, n in self._held.items() if e not in closed},
@@ -215,7 +224,7 @@ class DeliverySource:
 
         return write
 
-    def _decide(self, one: Job, call: Job, outcome: Any, now: Any, deciding: _Deciding) -> None:
+    def _decide(self, one: Job, call: Job, outcome: Any, now: datetime, deciding: _Deciding) -> None:
         deciding.ended.append(_ended(one, outcome))
         if outcome is None:
             deciding.completions.append(_interrupted(one, call))
@@ -226,7 +235,7 @@ class DeliverySource:
         endpoint_id = one.target.id
         decision = next_step(one.target.schedule, outcome, one.step, now, self._rng)
         if decision.disable:
-            deciding.disable[endpoint_id] = (one.tenant_id, decision.disable)
+            deciding.disable[endpoint_id] = (one, decision.disable)
         if one is call:
             calls = deciding.calls.setdefault(endpoint_id, [0, 0])
             calls[0] += 1
@@ -235,7 +244,11 @@ class DeliverySource:
             deciding.answered.add(endpoint_id)
         elif one.probe:
             deciding.probed.add(endpoint_id)
-        self._statistics.count(one, outcome)
+        if decision.state is State.FAILED:
+            self._announce(deciding, one, Operation.MESSAGE_EXHAUSTED, outcome, decision.reason)
+        elif one.replay_no and outcome.ok:
+            self._announce(deciding, one, Operation.MESSAGE_RECOVERED, outcome, None)
+        self._statistics.count(one, call.started_at, outcome)
         attempt = attempt_of(outcome, started_at=call.started_at, number=one.attempt, excerpt=_EXCERPT)
         attempt.request_headers = call.request_headers
         deciding.completions.append(
@@ -244,6 +257,39 @@ class DeliverySource:
                 attempt,
             )
         )  # fmt: skip
+
+    def _announce(
+        self, deciding: _Deciding, one: Job, operation: Operation, outcome: Outcome, reason: str | None
+    ) -> None:
+        if one.envelope.source != OPERATIONAL and self._directory.subscribers(
+            one.tenant_id, "operations", operation.value
+        ):
+            data = of_delivery(one, outcome, reason)
+            deciding.announcements.append(announcement(one.tenant_id, operation, data))
+
+    def _judge_breakers(self, deciding: _Deciding) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
+        """The endpoints whose breaker is to be opened, and closed."""
+        now = time.monotonic()
+        opened = [
+            endpoint_id
+            for endpoint_id, (calls, failed) in deciding.calls.items()
+            if endpoint_id not in self._held and self._breakers.count(endpoint_id, calls, failed, now)
+        ]
+        opened += [e for e in deciding.probed if e in self._held and e not in deciding.answered]
+        return opened, [e for e in deciding.answered if e in self._held]
+
+    def _disable(self, conn: Connection, deciding: _Deciding) -> set[uuid.UUID]:
+        """Disable the endpoints whose receivers said so; those for which it was not yet done."""
+        disabled = set()
+        for endpoint_id, (job, reason) in sorted(deciding.disable.items()):
+            if not store.disable_endpoint(conn, job.tenant_id, endpoint_id, reason, url=job.target.url):
+                continue
+            bump_config_version(conn, job.tenant_id)
+            disabled.add(endpoint_id)
+            if job.envelope.source != OPERATIONAL and store.has_operations_endpoint(conn, job.tenant_id):
+                data = of_endpoint(endpoint_id, job.target.name, reason)
+                store.insert_messages(conn, [announcement(job.tenant_id, Operation.ENDPOINT_DISABLED, data)])
+        return disabled
 
     def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
         """Return deliveries that were never sent: no attempt is counted."""
@@ -274,7 +320,8 @@ class _Deciding:
 
     def __init__(self) -> None:
         self.completions: list[Completion] = []
-        self.disable: dict[uuid.UUID, tuple[uuid.UUID, str]] = {}
+        self.disable: dict[uuid.UUID, tuple[Job, str]] = {}
+        self.announcements: list[store.NewMessage] = []
         self.calls: dict[uuid.UUID, list[int]] = {}
         self.answered: set[uuid.UUID] = set()
         self.probed: set[uuid.UUID] = set()
@@ -319,7 +366,7 @@ def _interrupted(one: Job, call: Job) -> Completion:
     return Completion(one.id, one.tenant_id, one.fence, State.DUE, one.step, attempt=attempt)
 
 
-def _not_sent(one: Job, verdict: NotSent, now: Any) -> Completion:
+def _not_sent(one: Job, verdict: NotSent, now: datetime) -> Completion:
     attempt = None
     if verdict.message:
         attempt = Attempt(now, "failed", one.attempt, error_class=verdict.reason, message=verdict.message)

@@ -15,6 +15,7 @@ from hub.webhooks.models import LATENCY_BOUNDS
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -32,10 +33,10 @@ class Statistics:
         self._health: dict[uuid.UUID, statistics_store.Health] = {}
         self._written_at = 0.0
 
-    def count(self, job: Job, outcome: Outcome) -> None:
+    def count(self, job: Job, started_at: datetime, outcome: Outcome) -> None:
         """Count one attempt."""
         endpoint_id = job.target.id
-        stamp = job.started_at.timestamp()
+        stamp = started_at.timestamp()
         key = (endpoint_id, int(stamp // 60) * 60)
         minute = self._minutes.get(key)
         if minute is None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from hub.webhooks.models import LATENCY_BOUNDS
 
@@ -44,7 +44,7 @@ class Health(msgspec.Struct):
 _COLUMNS = ", ".join(f"le_{bound}" for bound in LATENCY_BOUNDS)
 _VALUES = ", ".join(f"(latencies ->> {n})::int" for n in range(len(LATENCY_BOUNDS)))
 _SUMS = ", ".join(f"le_{bound} = m.le_{bound} + excluded.le_{bound}" for bound in LATENCY_BOUNDS)
-_ADD_MINUTES = text(
+_ADD_MINUTES = text(  # the column names are made from numbers of ours
     "INSERT INTO hub.endpoint_metric AS m (endpoint_id, bucket, tenant_id, succeeded, failed, latency_sum_ms,"
     f" {_COLUMNS})"
     f" SELECT endpoint_id, to_timestamp(bucket), tenant_id, succeeded, failed, latency_sum_ms, {_VALUES}"
@@ -83,4 +83,43 @@ def add_health(conn: Connection, rows: Sequence[Health]) -> None:
             " warned = CASE WHEN excluded.last_success_at IS NULL THEN h.warned ELSE 0 END"
         ),
         {"rows": msgspec.json.encode(rows).decode()},
+    )
+
+
+def list_failing(conn: Connection, *, older_than: float, messages: int) -> Sequence[Row[Any]]:
+    """Active endpoints without a success for long, locked until the transaction ends.
+
+    Served by endpoint_health_failing_since_idx.
+
+    Args:
+        conn: a connection.
+        older_than: days since the first failure.
+        messages: how many have failed since, at least.
+    """
+    return conn.execute(
+        text(
+            "SELECT h.*, e.name, e.kind FROM hub.endpoint_health h JOIN hub.endpoint e ON e.id = h.endpoint_id"
+            " WHERE h.failing_since < now() - make_interval(secs => :seconds) AND h.failed_messages >= :messages"
+            " AND e.status = 'active' ORDER BY h.endpoint_id LIMIT 1000 FOR UPDATE OF h SKIP LOCKED"
+        ),
+        {"seconds": older_than * 86_400, "messages": messages},
+    ).all()
+
+
+def mark_warned(conn: Connection, endpoint_id: uuid.UUID, percent: int) -> None:
+    """An endpoint's tenant was told. Served by endpoint_health_pkey."""
+    conn.execute(
+        text("UPDATE hub.endpoint_health SET warned = :percent WHERE endpoint_id = :id"),
+        {"percent": percent, "id": endpoint_id},
+    )
+
+
+def forget_health(conn: Connection, endpoint_id: uuid.UUID) -> None:
+    """An endpoint begins anew: it was changed or enabled again. Served by endpoint_health_pkey."""
+    conn.execute(
+        text(
+            "UPDATE hub.endpoint_health SET failing_since = NULL, failed_messages = 0, warned = 0"
+            " WHERE endpoint_id = :id"
+        ),
+        {"id": endpoint_id},
     )

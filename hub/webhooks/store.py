@@ -1,4 +1,4 @@
-"""Every query of endpoints, events and deliveries. Those for people take the tenant's scope."""
+"""Every query of events and deliveries, and the workers' of endpoints. Those for people take the tenant's scope."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    exists,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -41,55 +41,6 @@ DELIVERIES = LaneLedger("delivery", "endpoint_id", ("message_id", "endpoint_id",
 #: Why the deliveries of a deleted endpoint are cancelled.
 ENDPOINT_DELETED = "endpoint_deleted"
 
-# -- endpoints: for people ------------------------------------------------------------------------------------------
-
-
-def insert_endpoint(conn: Connection, values: dict[str, Any]) -> Row[Any]:
-    """Write an endpoint and return it."""
-    return conn.execute(insert(endpoint).values(values).returning(endpoint)).one()
-
-
-def find_endpoint(
-    conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, *, lock: bool = False
-) -> Row[Any]:
-    """One endpoint of the tenant. Served by endpoint_pkey.
-
-    Raises:
-        NotFound: the tenant has no such endpoint.
-    """
-    query = select(endpoint).where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id)
-    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no endpoint {format_id(Kind.ENDPOINT, endpoint_id)}.")
-    return row
-
-
-def list_endpoints(
-    conn: Connection, tenant_id: uuid.UUID, *, before: uuid.UUID | None, limit: int
-) -> Sequence[Row[Any]]:
-    """The tenant's endpoints, newest first, one more than `limit`. Served by endpoint_tenant_id_id_idx."""
-    query = select(endpoint).where(endpoint.c.tenant_id == tenant_id)
-    return conn.execute(_page(query, endpoint, before, limit)).all()
-
-
-def update_endpoint(
-    conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, values: dict[str, Any]
-) -> Row[Any]:
-    """Change an endpoint and return it; its version goes up. Served by endpoint_pkey."""
-    return conn.execute(
-        update(endpoint)
-        .where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id)
-        .values(values | {"version": endpoint.c.version + 1, "updated_at": text("now()")})
-        .returning(endpoint)
-    ).one()
-
-
-def delete_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID) -> None:
-    """Remove an endpoint; the sweep cancels what waits for it, history stays. Served by primary keys."""
-    conn.execute(delete(endpoint).where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id))
-    DELIVERIES.discard(conn, endpoint_id, ENDPOINT_DELETED)
-
-
 # -- endpoints: for workers -----------------------------------------------------------------------------------------
 
 
@@ -111,12 +62,28 @@ def load_endpoints(conn: Connection, ids: Collection[uuid.UUID]) -> Sequence[Row
     ).all()
 
 
-def disable_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, reason: str) -> bool:
-    """Disable an endpoint, once; False when it was disabled already. Served by endpoint_pkey."""
+def disable_endpoint(
+    conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, reason: str, *, url: str | None = None
+) -> bool:
+    """Disable an endpoint, once. Served by endpoint_pkey.
+
+    Args:
+        conn: a connection.
+        tenant_id: whose.
+        endpoint_id: which one.
+        reason: shown with its status.
+        url: that the call was made to: what the receiver there said is not about another one; None: any.
+
+    Returns:
+        False when it was disabled already, or has another URL now.
+    """
     row = conn.execute(
         update(endpoint)
         .where(
-            endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id, endpoint.c.status != "disabled"
+            endpoint.c.id == endpoint_id,
+            endpoint.c.tenant_id == tenant_id,
+            endpoint.c.status != "disabled",
+            true() if url is None else endpoint.c.url == url,
         )
         .values(
             status="disabled", status_reason=reason, version=endpoint.c.version + 1, updated_at=text("now()")
@@ -124,6 +91,15 @@ def disable_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.U
         .returning(endpoint.c.id)
     ).one_or_none()
     return row is not None
+
+
+def has_operations_endpoint(conn: Connection, tenant_id: uuid.UUID) -> bool:
+    """Does anybody want to hear what the hub has to say? Served by endpoint_tenant_id_id_idx."""
+    return bool(
+        conn.scalar(
+            select(exists().where(endpoint.c.tenant_id == tenant_id, endpoint.c.kind == "operations"))
+        )
+    )
 
 
 # -- messages and deliveries: for workers ---------------------------------------------------------------------------
@@ -192,8 +168,8 @@ def list_queued(
     """The due messages of these tenants' ordering keys, oldest first. Served by outbox_tenant_id_ordering_key_…_idx."""
     rows = conn.execute(
         text(
-            "SELECT o.tenant_id, o.ordering_key, o.message_id FROM unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[]))"
-            " AS k(tenant_id, ordering_key) CROSS JOIN LATERAL (SELECT * FROM hub.outbox"
+            "SELECT o.tenant_id, o.ordering_key, o.message_id"
+            " FROM unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS k(tenant_id, ordering_key) CROSS JOIN LATERAL (SELECT * FROM hub.outbox"
             " WHERE tenant_id = k.tenant_id AND ordering_key = k.ordering_key AND due_at <= now()"
             " ORDER BY message_id LIMIT 1000) o"
         ),

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import uuid
+from base64 import b64encode
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from hub.db.lanes import Limits
-from hub.transforms.filters import Filter, compile_filter
-from hub.transforms.steps import Pipeline, compile_steps
+from hub.net.client_certificate import ClientCertificate
+from hub.transforms import compile_filter, compile_steps
+from hub.webhooks.endpoints.overlap import live
 from hub.webhooks.matching import matches
 from hub.webhooks.profiles import Key, Profile, compile_profiles
 from hub.webhooks.retry import schedule_of
 from hub.webhooks.signing import Signer, decode_private_key, decode_secret
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sqlalchemy import Row
 
     from hub.core.secret import Secret
     from hub.core.settings import Settings
+    from hub.transforms import Filter, Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,15 @@ class Target:
     """One endpoint, ready to be called.
 
     Attributes:
-        hold: why nothing can be sent to it now, beyond what its lane says; None when it is fine.
+        hold: why nothing can be sent to it now: its status, or what cannot be read of it; None when it is fine.
         labels: not empty: only events that carry one of them.
         filter: only events that it takes.
         pipeline: steps that make the body.
-        headers: rendered header lines, those of its own.
+        headers: rendered header lines, those of its own and its credentials.
         shown_headers: the same as JSON members, what is secret masked; empty or ends with a comma.
         signer: makes the value of `webhook-signature`.
         profiles: further signatures, made with `keys`.
+        certificate: shown to a receiver that asks for one.
         timeout: seconds, total.
         schedule: seconds between attempts.
         metered: every delivery has to pass its lane.
@@ -51,6 +55,7 @@ class Target:
     kind: str
     patterns: tuple[str, ...]
     hold: str | None = None
+    name: str = ""
     url: str = ""
     labels: frozenset[str] = frozenset()
     filter: Filter | None = None
@@ -60,6 +65,7 @@ class Target:
     signer: Signer = field(default_factory=lambda: Signer(()))
     profiles: tuple[Profile, ...] = ()
     keys: tuple[Key, ...] = ()
+    certificate: ClientCertificate | None = None
     timeout: float = 0.0
     schedule: tuple[float, ...] = ()
     metered: bool = False
@@ -89,8 +95,9 @@ def limits_of(row: Row[Any]) -> Limits:
 
 def secret_ids(row: Row[Any]) -> list[uuid.UUID]:
     """The secrets that `target_of` needs."""
-    older = [uuid.UUID(one["secret_id"]) for one in (*row.previous_secrets, *row.previous_keys)]
-    return [key for key in (row.secret_id, row.key_id, *older) if key is not None]
+    older = [one.secret_id for one in live([*row.previous_secrets, *row.previous_keys])]
+    ids = (row.secret_id, row.key_id, row.auth_secret_id, row.certificate_key_id, *older)
+    return [key for key in ids if key is not None]
 
 
 def target_of(
@@ -107,48 +114,74 @@ def target_of(
     Raises:
         Invalid, TypeError, ValueError, AttributeError, KeyError: the row was not written by the hub.
     """
-    older = [
-        (uuid.UUID(one["secret_id"]), datetime.fromisoformat(one["expires_at"]))
-        for one in row.previous_secrets
-    ]
-    older_keys = [
-        (uuid.UUID(one["secret_id"]), datetime.fromisoformat(one["expires_at"])) for one in row.previous_keys
-    ]
-    hmac_ids = [row.secret_id, *(key for key, end in older if end > now)]
-    key_ids = [] if row.key_id is None else [row.key_id, *(key for key, end in older_keys if end > now)]
-    # One that cannot be opened is not fatal while the current one can.
-    current = secrets.get(row.secret_id)
+    older, older_keys = live(row.previous_secrets, now), live(row.previous_keys, now)
+    hmac_ids = [row.secret_id, *(one.secret_id for one in older)]
+    key_ids = [] if row.key_id is None else [row.key_id, *(one.secret_id for one in older_keys)]
+    # An older one that cannot be opened is not fatal.
     opened = [secrets[key] for key in hmac_ids if key in secrets]
+    needed = (row.secret_id, row.key_id, row.auth_secret_id, row.certificate_key_id)
+    readable = all(key in secrets for key in needed if key is not None)
     signer = Signer(
         [decode_secret(secret) for secret in opened],
         [decode_private_key(secrets[key]) for key in key_ids if key in secrets],
     )
     limits = limits_of(row)
+    headers, shown = _headers(row, secrets.get(row.auth_secret_id))
     return Target(
         id=row.id,
         version=row.version,
         kind=row.kind,
         patterns=tuple(row.event_types),
-        hold=None if current is not None else "secret_unreadable",
+        hold=_hold(row.status, readable=readable),
+        name=row.name,
         url=row.url,
         labels=frozenset(row.labels),
         filter=None if row.filter is None else compile_filter(row.filter),
         pipeline=compile_steps(row.transformations) if row.transformations else None,
-        headers=tuple(f"{name}: {value}" for name, value in row.headers.items()),
-        shown_headers="".join(
-            f"{msgspec.json.encode(name.lower()).decode()}:{msgspec.json.encode(value).decode()},"
-            for name, value in row.headers.items()
-        ),
+        headers=headers,
+        shown_headers=shown,
         signer=signer,
         profiles=compile_profiles(row.signature_profiles),
         keys=tuple(Key.of(secret) for secret in opened),
+        certificate=_certificate(row, secrets),
         timeout=row.timeout_seconds or settings.webhook_timeout_seconds,
         schedule=schedule_of(row.retry_policy, settings.webhook_retry_schedule),
         metered=limits.metered,
         strict=row.ordering == "strict",
         batch_size=row.batch_size,
-        expires_at=min((end for _, end in (*older, *older_keys) if end > now), default=None),
+        expires_at=min((one.expires_at for one in (*older, *older_keys)), default=None),
     )
+
+
+def _hold(status: str, *, readable: bool) -> str | None:
+    if status != "active":
+        return f"endpoint_{status}"
+    return None if readable else "secret_unreadable"
+
+
+def _headers(row: Row[Any], secret: Secret | None) -> tuple[tuple[str, ...], str]:
+    """The lines that are sent, and what is shown of them."""
+    given = [(name, value, value) for name, value in row.headers.items()]
+    mode = row.auth["mode"]
+    if secret is not None:
+        if mode == "basic":
+            # UTF-8, as RFC 7617, 2.1 prefers.
+            credentials = b64encode(f"{row.auth['username']}:{secret.reveal()}".encode()).decode()
+            given.append(("Authorization", f"Basic {credentials}", "***"))
+        elif mode == "bearer":
+            given.append(("Authorization", f"Bearer {secret.reveal()}", "***"))
+        elif mode == "header":
+            given.append((row.auth["name"], secret.reveal(), "***"))
+    return tuple(f"{name}: {value}" for name, value, _ in given), "".join(
+        f"{msgspec.json.encode(name.lower()).decode()}:{msgspec.json.encode(shown).decode()},"
+        for name, _, shown in given
+    )
+
+
+def _certificate(row: Row[Any], secrets: Mapping[uuid.UUID, Secret]) -> ClientCertificate | None:
+    if row.certificate is None or row.certificate_key_id not in secrets:
+        return None
+    return ClientCertificate(row.certificate.encode(), secrets[row.certificate_key_id])
 
 
 def unreadable(row: Row[Any]) -> Target:

@@ -21,6 +21,7 @@ MODELS: dict[TaskName, type[Payload]] = {
     TaskName.CHECKS_START: Tick,
     TaskName.CHECKS_RUN: Doorbell,
     TaskName.LEDGER_SWEEP: Tick,
+    TaskName.ENDPOINTS_REVIEW: Tick,
     TaskName.HISTORY_PRUNE: Tick,
 }
 

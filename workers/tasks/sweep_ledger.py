@@ -26,7 +26,6 @@ LEDGERS: tuple[tuple[Ledger, Kind, TaskName], ...] = (
     (EXECUTIONS, Kind.EXECUTION, TaskName.EXECUTIONS_RUN),
     (CHECK_RUNS, Kind.CHECK_RUN, TaskName.CHECKS_RUN),
 )
-_BATCH = 500
 
 
 @hub_task(TaskName.LEDGER_SWEEP, Tick)
@@ -43,7 +42,7 @@ def sweep_ledger(_payload: Tick) -> dict[str, int]:
         while full:
             with get_engine().begin() as conn:
                 rows = ledger.lapse(conn)
-                full = len(rows) >= _BATCH
+                full = bool(rows)
                 if ledger.has_due(conn):
                     waiting.add(pump)
             lapsed[ledger.table] = lapsed.get(ledger.table, 0) + len(rows)

@@ -35,12 +35,13 @@ from hub.webhooks import api as webhooks
 from hub.webhooks.catalogue import api as catalogue
 from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.committer import Committer
+from hub.webhooks.endpoints import api as endpoints
 from hub.webhooks.publish_route import publish_events
 
 PREFIX = "/v1"
 PUBLISH_PATH = f"{PREFIX}/events"
 
-_FEATURES = (webhooks, catalogue, sources, integrations, monitoring, access_routes)
+_FEATURES = (endpoints, webhooks, catalogue, sources, integrations, monitoring, access_routes)
 
 
 class Application(FastAPI):

@@ -1,4 +1,4 @@
-"""Routes of outgoing webhooks: endpoints, events, deliveries."""
+"""Routes of outgoing webhooks: events and deliveries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from sqlalchemy import Row
 
 from hub.access.principal import Principal
@@ -15,79 +15,16 @@ from hub.core.errors import Conflict
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.queue.contracts import TaskName
-from hub.vault.store import Description
 from hub.web.auth import requires
 from hub.web.paging import Page, PageRequest, Paging, page_of
 from hub.web.services import Hub
-from hub.webhooks import endpoints, schemas, store
+from hub.webhooks import resending, schemas, store
 
 router = APIRouter()
 T = TypeVar("T")
 
-Reader = Annotated[Principal, requires("endpoints:read")]
-Writer = Annotated[Principal, requires("endpoints:write")]
 EventReader = Annotated[Principal, requires("events:read")]
 EventWriter = Annotated[Principal, requires("events:write")]
-
-
-# -- endpoints ------------------------------------------------------------------------------------------------------
-
-
-@router.post("/endpoints", status_code=201, tags=["Endpoints"], summary="Create an endpoint")
-def create_endpoint(body: schemas.EndpointCreate, hub: Hub, caller: Writer) -> schemas.EndpointCreated:
-    """Its signing secret is in this answer and never again."""
-    endpoints.check(body, hub.policy)
-    with hub.engine.begin() as conn:
-        row, secret = endpoints.create(conn, caller, body, vault=hub.vault)
-        shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id])
-    view = _endpoint(row, shown)
-    return schemas.EndpointCreated(**view.model_dump(), signing_secret=secret.reveal())
-
-
-@router.get("/endpoints", tags=["Endpoints"], summary="List endpoints")
-def list_endpoints(hub: Hub, caller: Reader, paging: Paging) -> Page[schemas.Endpoint]:
-    """Newest first."""
-    with hub.engine.connect() as conn:
-        rows = store.list_endpoints(conn, caller.tenant_id, before=paging.after, limit=paging.limit)
-        shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id for row in rows])
-    return _page(rows, paging, lambda row: _endpoint(row, shown))
-
-
-@router.get("/endpoints/{endpoint_id}", tags=["Endpoints"], summary="Read an endpoint")
-def read_endpoint(endpoint_id: str, hub: Hub, caller: Reader) -> schemas.Endpoint:
-    """Its secret is shown as the last four characters and a fingerprint."""
-    with hub.engine.connect() as conn:
-        row = store.find_endpoint(
-            conn, caller.tenant_id, parse_id(Kind.ENDPOINT, endpoint_id, field="path.endpoint_id")
-        )
-        shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id])
-    return _endpoint(row, shown)
-
-
-@router.patch(
-    "/endpoints/{endpoint_id}", tags=["Endpoints"], summary="Change, pause or re-enable an endpoint"
-)
-def update_endpoint(
-    endpoint_id: str, body: schemas.EndpointUpdate, hub: Hub, caller: Writer
-) -> schemas.Endpoint:
-    """What is left out stays. Setting `status` to `active` sends what was held meanwhile."""
-    key = parse_id(Kind.ENDPOINT, endpoint_id, field="path.endpoint_id")
-    endpoints.check(body, hub.policy)
-    with hub.engine.begin() as conn:
-        row, resumed = endpoints.change(conn, caller, key, body)
-        shown = hub.vault.describe(conn, caller.tenant_id, [row.secret_id])
-    if resumed:
-        hub.ring(TaskName.DELIVERIES_SEND)
-    return _endpoint(row, shown)
-
-
-@router.delete("/endpoints/{endpoint_id}", status_code=204, tags=["Endpoints"], summary="Delete an endpoint")
-def delete_endpoint(endpoint_id: str, hub: Hub, caller: Writer) -> Response:
-    """What waits for it is cancelled; its history stays readable."""
-    key = parse_id(Kind.ENDPOINT, endpoint_id, field="path.endpoint_id")
-    with hub.engine.begin() as conn:
-        endpoints.remove(conn, caller, key, vault=hub.vault)
-    return Response(status_code=204)
 
 
 # -- events ---------------------------------------------------------------------------------------------------------
@@ -183,7 +120,7 @@ def read_delivery(delivery_id: str, hub: Hub, caller: EventReader) -> schemas.De
 def resend_delivery(delivery_id: str, hub: Hub, caller: EventWriter) -> schemas.Delivery:
     """Same bytes, same `webhook-id`, a new timestamp and signature."""
     with hub.engine.begin() as conn:
-        row = endpoints.resend(conn, caller, parse_id(Kind.DELIVERY, delivery_id, field="path.delivery_id"))
+        row = resending.resend(conn, caller, parse_id(Kind.DELIVERY, delivery_id, field="path.delivery_id"))
     hub.ring(TaskName.DELIVERIES_SEND, [delivery_id])
     return schemas.Delivery(**_delivery(row))
 
@@ -194,29 +131,6 @@ def resend_delivery(delivery_id: str, hub: Hub, caller: EventWriter) -> schemas.
 def _page(rows: Sequence[Row[Any]], paging: PageRequest, view: Callable[[Row[Any]], T]) -> Page[T]:
     kept, cursor = page_of(rows, paging.limit, lambda row: row.id)
     return Page(data=[view(row) for row in kept], next_cursor=cursor)
-
-
-def _endpoint(row: Row[Any], shown: dict[Any, Description]) -> schemas.Endpoint:
-    secret = shown.get(row.secret_id)
-    return schemas.Endpoint(
-        id=format_id(Kind.ENDPOINT, row.id),
-        name=row.name,
-        description=row.description,
-        url=row.url,
-        event_types=row.event_types,
-        headers=row.headers,
-        timeout_seconds=row.timeout_seconds,
-        retry_schedule=row.retry_schedule,
-        metadata=row.metadata,
-        secret=None
-        if secret is None
-        else schemas.SecretView(last4=secret.last4, fingerprint=secret.fingerprint),
-        status=row.status,
-        status_reason=row.status_reason,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
 
 
 def _event(row: Row[Any]) -> dict[str, Any]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
-from hub.webhooks.matching import is_pattern
+from pydantic import BaseModel, ConfigDict, Field
 
 _MAX_DELAY = 7 * 86_400
 
@@ -16,110 +14,6 @@ class Input(BaseModel):
     """Unknown fields are refused: a misspelt option must not be ignored."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-def _check_patterns(value: list[str]) -> list[str]:
-    bad = [text for text in value if not is_pattern(text)]
-    if bad:
-        raise ValueError(
-            f"{', '.join(bad[:5])}: expected an event type, a prefix such as `invoice.*`, or `*`"
-        )
-    return value
-
-
-Schedule = Annotated[list[Annotated[float, Field(ge=0, le=_MAX_DELAY)]], Field(max_length=50)]
-Metadata = Annotated[dict[str, str], Field(max_length=50)]
-
-
-class EndpointCreate(Input):
-    """A new endpoint."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"name": "billing", "url": "https://example.com/webhooks", "event_types": ["invoice.*"]}
-            ]
-        },
-    )
-
-    name: str = Field(min_length=1, max_length=128)
-    url: str = Field(max_length=2048, description="Where deliveries are posted; http or https.")
-    description: str = Field(default="", max_length=1024)
-    event_types: list[str] = Field(
-        default=["*"],
-        min_length=1,
-        max_length=100,
-        description="Event types, prefixes such as `invoice.*`, or `*`.",
-    )
-    secret: str | None = Field(
-        default=None,
-        max_length=128,
-        description="`whsec_…`, 24 to 64 bytes in base64. Unset: the hub makes one.",
-    )
-    headers: dict[str, str] = Field(
-        default={}, max_length=30, description="Sent with every delivery; not for secrets."
-    )
-    timeout_seconds: float | None = Field(default=None, ge=1, le=60)
-    retry_schedule: Schedule | None = Field(
-        default=None, description="Seconds from one failed attempt to the next."
-    )
-    metadata: Metadata = {}
-
-    _patterns = field_validator("event_types")(_check_patterns)
-
-
-class EndpointUpdate(Input):
-    """Changes of an endpoint; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "paused"}]})
-
-    name: str = Field(default="", min_length=1, max_length=128)
-    url: str = Field(default="", min_length=1, max_length=2048)
-    description: str = Field(default="", max_length=1024)
-    event_types: list[str] = Field(default=[], min_length=1, max_length=100)
-    headers: dict[str, str] = Field(default={}, max_length=30)
-    timeout_seconds: float | None = Field(default=None, ge=1, le=60)
-    retry_schedule: Schedule | None = None
-    metadata: Metadata = {}
-    status: Literal["active", "paused", "disabled"] = Field(
-        default="active", description="`active` also re-enables: what was held meanwhile is sent."
-    )
-
-    _patterns = field_validator("event_types")(_check_patterns)
-
-
-class SecretView(BaseModel):
-    """What may be shown of a secret."""
-
-    last4: str
-    fingerprint: str
-
-
-class Endpoint(BaseModel):
-    """An endpoint."""
-
-    id: str
-    name: str
-    description: str
-    url: str
-    event_types: list[str]
-    headers: dict[str, str]
-    timeout_seconds: float | None
-    retry_schedule: list[float] | None
-    metadata: dict[str, str]
-    secret: SecretView | None
-    status: Literal["active", "paused", "disabled"]
-    status_reason: str | None
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class EndpointCreated(Endpoint):
-    """A new endpoint with its signing secret, which is shown this once."""
-
-    signing_secret: str
 
 
 class Event(BaseModel):

@@ -10,6 +10,7 @@ import msgspec
 
 from hub.db.lanes import Limits
 from hub.net.client_certificate import ClientCertificate
+from hub.net.token import TokenRequest
 from hub.transforms import compile_filter, compile_steps
 from hub.webhooks.endpoints.overlap import live
 from hub.webhooks.matching import matches
@@ -42,6 +43,7 @@ class Target:
         shown_headers: the same as JSON members, what is secret masked; empty or ends with a comma.
         signer: makes the value of `webhook-signature`.
         profiles: further signatures, made with `keys`.
+        token: what to ask for before a call; the answer is its `Authorization`.
         certificate: shown to a receiver that asks for one.
         timeout: seconds, total.
         schedule: seconds between attempts.
@@ -65,6 +67,7 @@ class Target:
     signer: Signer = field(default_factory=lambda: Signer(()))
     profiles: tuple[Profile, ...] = ()
     keys: tuple[Key, ...] = ()
+    token: TokenRequest | None = None
     certificate: ClientCertificate | None = None
     timeout: float = 0.0
     schedule: tuple[float, ...] = ()
@@ -143,6 +146,7 @@ def target_of(
         signer=signer,
         profiles=compile_profiles(row.signature_profiles),
         keys=tuple(Key.of(secret) for secret in opened),
+        token=_token(row.auth, secrets.get(row.auth_secret_id)),
         certificate=_certificate(row, secrets),
         timeout=row.timeout_seconds or settings.webhook_timeout_seconds,
         schedule=schedule_of(row.retry_policy, settings.webhook_retry_schedule),
@@ -175,6 +179,19 @@ def _headers(row: Row[Any], secret: Secret | None) -> tuple[tuple[str, ...], str
     return tuple(f"{name}: {value}" for name, value, _ in given), "".join(
         f"{msgspec.json.encode(name.lower()).decode()}:{msgspec.json.encode(shown).decode()},"
         for name, _, shown in given
+    )
+
+
+def _token(auth: Mapping[str, Any], secret: Secret | None) -> TokenRequest | None:
+    if auth["mode"] != "oauth2_client_credentials" or secret is None:
+        return None
+    return TokenRequest(
+        auth["token_url"],
+        auth["client_id"],
+        secret,
+        scopes=tuple(auth["scopes"]),
+        audience=auth.get("audience"),
+        client_auth=auth["client_auth"],
     )
 
 

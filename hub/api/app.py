@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,12 +30,14 @@ from hub.integrations import api as integrations
 from hub.monitoring import api as monitoring
 from hub.sources import api as sources
 from hub.sources import receive_route
+from hub.transforms.sandbox import Sandbox
 from hub.web.problems import response_of
 from hub.web.services import Services
 from hub.webhooks import api as webhooks
 from hub.webhooks.catalogue import api as catalogue
 from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.committer import Committer
+from hub.webhooks.directory import Directory
 from hub.webhooks.endpoints import api as endpoints
 from hub.webhooks.publish_route import publish_events
 
@@ -111,6 +114,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.readiness = readiness = Readiness(probe, services.vault, services.settings)
     app.state.ledger_depth = LedgerDepth(probe)
     app.state.catalogue = Catalogue(services.engine)
+    app.state.directory = Directory(services.vault, services.settings, SystemClock())
+    app.state.directory_lock = threading.Lock()
+    app.state.sandbox = sandbox = Sandbox(children=2)
     app.state.committer = committer = Committer(
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
     )
@@ -123,6 +129,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await receiver.stop()
+        sandbox.close()
         await committer.stop()
         await key_use.stop()
         readiness.close()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from sqlalchemy import Row
+from starlette.concurrency import run_in_threadpool
 
 from hub.access.principal import Principal
-from hub.core.errors import Conflict
+from hub.core.errors import Conflict, FieldError, Invalid
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.queue.contracts import TaskName
@@ -19,8 +22,13 @@ from hub.web.auth import requires
 from hub.web.paging import Page, PageRequest, Paging, page_of
 from hub.web.services import Hub
 from hub.webhooks import resending, schemas, store
+from hub.webhooks.dry_run import dry_run
+from hub.webhooks.endpoints import store as endpoints
+from hub.webhooks.events import Event, read_events, refuse
 
 router = APIRouter()
+#: Endpoints that a dry run shows.
+_DRY_RUN_ENDPOINTS = 100
 T = TypeVar("T")
 
 EventReader = Annotated[Principal, requires("events:read")]
@@ -28,6 +36,55 @@ EventWriter = Annotated[Principal, requires("events:write")]
 
 
 # -- events ---------------------------------------------------------------------------------------------------------
+
+
+@router.post("/events/dry-run", tags=["Events"], summary="See what an event would do")
+async def dry_run_event(
+    request: Request,
+    hub: Hub,
+    caller: EventReader,
+    body: schemas.PublishEvent,  # noqa: ARG001 - for the description; what counts are the bytes
+    endpoint: Annotated[
+        str | None, Query(description="Ask about this one only, whatever it subscribes to.")
+    ] = None,
+) -> schemas.DryRun:
+    """Would it be accepted, which endpoints would get it, with which body and headers? Nothing is written or sent."""
+    raw = await request.body()
+    events, is_list = read_events(raw, datetime.now(UTC))
+    refuse(event for event in events if isinstance(event, Invalid))
+    event = events[0]
+    if is_list or not isinstance(event, Event):
+        raise Invalid("A dry run takes one event, not a list.", fields=(FieldError("", "must be an object"),))
+    key = None if endpoint is None else parse_id(Kind.ENDPOINT, endpoint, field="query.endpoint")
+    return await run_in_threadpool(_dry_run, request.app.state, hub, caller, event, key)
+
+
+def _dry_run(
+    state: Any, hub: Hub, caller: Principal, event: Event, endpoint_id: UUID | None
+) -> schemas.DryRun:
+    verdict = state.catalogue.check(caller.tenant_id, event.type, event.data)
+    with hub.engine.connect() as conn:
+        if endpoint_id is not None:
+            endpoints.find_endpoint(conn, caller.tenant_id, endpoint_id)
+        with state.directory_lock:
+            state.directory.refresh(conn, [caller.tenant_id])
+            targets = list(state.directory.targets(caller.tenant_id))
+    every = [target for target in targets if target.kind == "events"]
+    asked = (
+        [t for t in every if t.id == endpoint_id]
+        if endpoint_id
+        else [t for t in every if t.takes(event.type)]
+    )
+    shown = asked[:_DRY_RUN_ENDPOINTS]
+    return schemas.DryRun(
+        accepted=verdict.allowed,
+        errors=[schemas.ReceiptField(path=f.path, message=f.message) for f in verdict.errors],
+        warnings=[schemas.ReceiptField(path=f.path, message=f.message) for f in verdict.warnings],
+        endpoints=[
+            schemas.DryRunResult(**one) for one in dry_run(event, shown, state.sandbox, datetime.now(UTC))
+        ],
+        others=len(every) - len(shown),
+    )
 
 
 @router.get("/events", tags=["Events"], summary="List events")

@@ -121,6 +121,10 @@ class Directory:
                 tenant.subscribers[kind, event_type] = found
         return found
 
+    def targets(self, tenant_id: uuid.UUID) -> Collection[Target]:
+        """All endpoints of a tenant, in the order of their ids."""
+        return self._tenants.get(tenant_id, _NOBODY).targets.values()
+
     def target(self, tenant_id: uuid.UUID, endpoint_id: uuid.UUID) -> Target | None:
         """One endpoint; None when it was deleted."""
         return self._tenants.get(tenant_id, _NOBODY).targets.get(endpoint_id)

@@ -137,3 +137,38 @@ class PublishEvent(Input):
     expires_at: datetime | None = Field(
         default=None, description="What is not delivered by then is not sent any more."
     )
+
+
+class DryRunRequest(BaseModel):
+    """The request that an endpoint would get; signatures and credentials are masked."""
+
+    url: str
+    headers: dict[str, str]
+    body: str
+
+
+class DryRunResult(BaseModel):
+    """What one endpoint would make of an event."""
+
+    endpoint: str
+    name: str
+    would_send: bool
+    reason: str | None = Field(
+        description="Why not: event_type, labels, filtered, cancelled_by_transformation, transformation_failed, or"
+        " what holds the endpoint."
+    )
+    message: str | None
+    filter: list[dict[str, Any]] = Field(description="How each condition of its filter judged the event.")
+    request: DryRunRequest | None
+
+
+class DryRun(BaseModel):
+    """What would happen to an event."""
+
+    accepted: bool = Field(description="Whether the catalogue of event types would let it in.")
+    errors: list[ReceiptField]
+    warnings: list[ReceiptField]
+    endpoints: list[DryRunResult]
+    others: int = Field(
+        description="Endpoints that do not subscribe to its type, or are beyond the first 100."
+    )

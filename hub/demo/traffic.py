@@ -116,7 +116,7 @@ class Demo:
                     name=receiver.name,
                     url=self._services.hook_url(receiver),
                     event_types=list(receiver.patterns),
-                    retry_schedule=list(plan.RETRY_SCHEDULE),
+                    retry_policy={"strategy": "schedule", "delays": list(plan.RETRY_SCHEDULE)},
                 )
                 self._endpoints[receiver.name] = endpoint["id"]
                 self._services.tell_secret(receiver, endpoint["signing_secret"])

@@ -10,7 +10,7 @@ import msgspec
 
 from hub.db.lanes import Limits
 from hub.net.client_certificate import ClientCertificate
-from hub.net.token import TokenRequest
+from hub.net.token_endpoint import TokenRequest
 from hub.transforms import compile_filter, compile_steps
 from hub.webhooks.endpoints.overlap import live
 from hub.webhooks.matching import matches

@@ -75,7 +75,12 @@ def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
     hub: RunningHub, inbox: Inbox, word: str
 ) -> None:
     inbox.answer = lambda _: Answer(500 if len(inbox.requests) < 3 else 204, b"")
-    hub.http.create_endpoint(name=word, url=inbox.url, event_types=[word], retry_schedule=[0.1, 0.2])
+    hub.http.create_endpoint(
+        name=word,
+        url=inbox.url,
+        event_types=[word],
+        retry_policy={"strategy": "schedule", "delays": [0.1, 0.2]},
+    )
     receipt = hub.http.publish(word, {"n": 1})
     delivery = wait_for_state(hub, receipt["id"], "done")
     first, second, third = inbox.requests
@@ -93,7 +98,9 @@ def test_a_schedule_that_is_used_up_ends_as_failed_and_a_resend_starts_over(
     hub: RunningHub, inbox: Inbox, word: str
 ) -> None:
     inbox.answer = lambda _: Answer(503, b"")
-    hub.http.create_endpoint(name=word, url=inbox.url, event_types=[word], retry_schedule=[0.1])
+    hub.http.create_endpoint(
+        name=word, url=inbox.url, event_types=[word], retry_policy={"strategy": "schedule", "delays": [0.1]}
+    )
     receipt = hub.http.publish(word, {})
     delivery = wait_for_state(hub, receipt["id"], "failed")
     assert (delivery["reason"], len(delivery["attempt_log"])) == ("exhausted", 2)
@@ -153,7 +160,9 @@ def test_a_paused_endpoint_gets_nothing_until_it_is_resumed(hub: RunningHub, inb
 
 def test_pausing_holds_what_waits_for_its_retry(hub: RunningHub, inbox: Inbox, word: str) -> None:
     inbox.answer = lambda _: Answer(500, b"")
-    endpoint = hub.http.create_endpoint(name=word, url=inbox.url, event_types=[word], retry_schedule=[600])
+    endpoint = hub.http.create_endpoint(
+        name=word, url=inbox.url, event_types=[word], retry_policy={"strategy": "schedule", "delays": [600]}
+    )
     receipt = hub.http.publish(word, {})
     until(lambda: inbox.requests, what="the first attempt")
     until(lambda: deliveries(hub, receipt["id"])[0]["retries_used"] == 1, what="a retry that waits")

@@ -134,7 +134,7 @@ def traffic(hub: RunningHub, inbox: Inbox, word: str) -> tuple[list[str], list[s
             url=f"{inbox.url}/{path}",
             event_types=[word],
             secret=SIGNING,
-            retry_schedule=[0.1],
+            retry_policy={"strategy": "schedule", "delays": [0.1]},
         )
     events = [hub.http.publish(word, {"n": n})["id"] for n in range(5)]
     hub.celery.publish(word, {"n": 5})

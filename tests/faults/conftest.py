@@ -36,6 +36,9 @@ def word(hub: RunningHub, receiver: FastReceiver) -> str:
     """An event type with one endpoint."""
     word = f"t{secrets.token_hex(6)}"
     hub.http.create_endpoint(
-        name=word, url=f"{receiver.url}/ok", event_types=[word], retry_schedule=[0.2] * 20
+        name=word,
+        url=f"{receiver.url}/ok",
+        event_types=[word],
+        retry_policy={"strategy": "fixed", "initial_seconds": 0.2, "max_retries": 20},
     )
     return word

@@ -22,7 +22,7 @@ from hub.core.ids import new_uuid
 from hub.db.partitions import drop_old, ensure
 from hub.db.states import State
 from hub.net.outcome import ErrorClass, Outcome
-from hub.webhooks import endpoints, store
+from hub.webhooks import resending, store
 from hub.webhooks.delivery import DeliverySource, Job
 from tests.integration.integrations.provider import Answer, Provider
 from tests.integration.webhooks.world import World, running_world
@@ -82,7 +82,7 @@ def test_without_an_id_of_the_publisher_the_webhook_id_is_ours(world: World, rec
 def test_every_attempt_carries_the_same_id_and_bytes_and_a_fresh_signature(
     world: World, receiver: Provider
 ) -> None:
-    endpoint = world.endpoint(receiver.url, retry_schedule=[0, 0, 0])
+    endpoint = world.endpoint(receiver.url, retry_policy={"strategy": "schedule", "delays": [0, 0, 0]})
     receiver.script = [Answer(500), Answer(503), Answer(302, headers={"Location": receiver.url})]
     world.publish('{"n": 1}')
     for _ in range(4):
@@ -343,7 +343,7 @@ def test_an_endpoint_whose_row_was_spoilt_is_held_and_costs_the_others_nothing(
     world: World, receiver: Provider
 ) -> None:
     spoilt = world.endpoint(receiver.url + "/bad", "bad")
-    world.sql("UPDATE hub.endpoint SET retry_schedule = '7' WHERE id = :id", id=spoilt)
+    world.sql("UPDATE hub.endpoint SET retry_policy = '7' WHERE id = :id", id=spoilt)
     world.endpoint(receiver.url + "/good", "good")
     world.publish("{}")
     world.deliver()
@@ -475,7 +475,7 @@ def test_what_never_started_is_handed_back_without_a_trace(world: World, receive
 
 
 def test_the_schedule_ends_in_failure(world: World, receiver: Provider) -> None:
-    world.endpoint(receiver.url, retry_schedule=[0.001])
+    world.endpoint(receiver.url, retry_policy={"strategy": "schedule", "delays": [0.001]})
     receiver.default = lambda _call: Answer(404)
     world.publish("1")
     for _ in range(3):
@@ -490,11 +490,11 @@ def test_the_schedule_ends_in_failure(world: World, receiver: Provider) -> None:
 def resend(world: World) -> State:
     (delivery_id,) = world.sql("SELECT id FROM hub.delivery")[0]
     with world.engine.begin() as conn:
-        return State(endpoints.resend(conn, world.caller, delivery_id).state)
+        return State(resending.resend(conn, world.caller, delivery_id).state)
 
 
 def test_a_resend_sends_the_same_event_again_and_burns_no_step(world: World, receiver: Provider) -> None:
-    world.endpoint(receiver.url, retry_schedule=[])
+    world.endpoint(receiver.url, retry_policy={"strategy": "schedule", "delays": []})
     receiver.script = [Answer(500)]
     world.publish('{"n":1}')
     world.deliver()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -25,14 +26,16 @@ from hub.queue.pump import Pump, Report
 from hub.transforms.sandbox import Sandbox
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
-from hub.webhooks import endpoints, store
+from hub.webhooks import store
 from hub.webhooks.admission import Admission
 from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.delivery import DeliverySource
 from hub.webhooks.directory import Directory
-from hub.webhooks.events import make_event
+from hub.webhooks.endpoints import service
+from hub.webhooks.endpoints.checking import check
+from hub.webhooks.endpoints.schemas import EndpointCreate, EndpointUpdate
+from hub.webhooks.events import Options, make_event
 from hub.webhooks.publishing import Publication, Receipt, write
-from hub.webhooks.schemas import EndpointCreate, EndpointUpdate
 from hub.webhooks.sending import DeliveryRunner
 from hub.webhooks.statistics import Statistics
 from tests.support.servers import MASTER_KEY
@@ -72,47 +75,63 @@ class World:
     def tenant_id(self) -> UUID:
         return self.caller.tenant_id
 
-    def endpoint(self, url: str, name: str = "one", **fields: Any) -> UUID:
+    def endpoint(
+        self, url: str, name: str = "one", *, retries: Sequence[float] | None = None, **fields: Any
+    ) -> UUID:
+        """Make an endpoint; `retries` are the seconds between its attempts."""
+        if retries is not None:
+            fields["retry_policy"] = {"strategy": "schedule", "delays": list(retries)}
         body = EndpointCreate(name=name, url=url, **fields)
-        endpoints.check(body, self.policy)
+        check(body, self.policy, datetime.now(UTC))
         with self.engine.begin() as conn:
-            row, secret = endpoints.create(conn, self.caller, body, vault=self.vault)
+            row, secret = service.create(conn, self.caller, body, vault=self.vault, now=datetime.now(UTC))
         self.secrets[row.id] = secret
         found: UUID = row.id
         return found
 
-    def change(self, endpoint_id: UUID, **fields: Any) -> int:
-        """Change an endpoint; how many held deliveries became due."""
+    def change(self, endpoint_id: UUID, **fields: Any) -> bool:
+        """Change an endpoint; was it activated?"""
         body = EndpointUpdate(**fields)
-        endpoints.check(body, self.policy)
+        check(body, self.policy, datetime.now(UTC))
         with self.engine.begin() as conn:
-            return endpoints.change(conn, self.caller, endpoint_id, body)[1]
+            return service.change(
+                conn, self.caller, endpoint_id, body, vault=self.vault, now=datetime.now(UTC)
+            )[1]
 
     def remove(self, endpoint_id: UUID) -> None:
         with self.engine.begin() as conn:
-            endpoints.remove(conn, self.caller, endpoint_id, vault=self.vault)
+            service.remove(conn, self.caller, endpoint_id, vault=self.vault)
 
     def publish(
-        self, *data: str, type_: str = "invoice.paid", ids: Sequence[str | None] = ()
+        self, *data: str, type_: str = "invoice.paid", ids: Sequence[str | None] = (), **options: Any
     ) -> list[Receipt]:
         """Publish one event for each JSON text."""
-        events = [make_event(type_, one, ids[n] if ids else None) for n, one in enumerate(data)]
+        chosen = Options(**options)
+        events = [make_event(type_, one, ids[n] if ids else None, chosen) for n, one in enumerate(data)]
         with self.engine.begin() as conn:
             answer = write(conn, [Publication(self.tenant_id, events, "http")])[0]
         assert isinstance(answer, list)
         return answer
 
-    def source(self, owner: str = "anna", *, directory: Directory | None = None) -> DeliverySource:
+    def source(
+        self,
+        owner: str = "anna",
+        *,
+        directory: Directory | None = None,
+        capacity: int = 1000,
+        max_bytes: int = 64 * 1_048_576,
+        lease: float = 60.0,
+    ) -> DeliverySource:
         return DeliverySource(
             self.engine,
             directory or self.directory(),
             Catalogue(self.engine),
-            Admission(1000, max_bytes=64 * 1_048_576),
+            Admission(capacity, max_bytes=max_bytes),
             Statistics(),
             clock=SystemClock(),
             rng=Random(1),
             owner=owner,
-            lease=60.0,
+            lease=lease,
         )
 
     def directory(self) -> Directory:
@@ -149,7 +168,34 @@ class World:
             )
         return [(row.state, row.reason) for row in reversed(rows)]
 
+    def message_states(self) -> list[tuple[str, str | None]]:
+        """State and reason of all events as people see them, oldest first."""
+        with self.engine.connect() as conn:
+            rows = store.list_messages(conn, self.tenant_id, event_type=None, before=None, limit=1000)
+        return [(row.state, row.reason) for row in reversed(rows)]
+
+    def sweep(self) -> list[UUID]:
+        """Take back what lapsed, and empty the lanes that are to be emptied; the ids that lapsed."""
+        lapsed: list[UUID] = []
+        while True:
+            with self.engine.begin() as conn:
+                rows = store.DELIVERIES.lapse(conn)
+            if not rows:
+                break
+            lapsed += [row.id for row in rows]
+        emptied = 1
+        while emptied:
+            with self.engine.begin() as conn:
+                emptied = store.DELIVERIES.sweep_discarded(conn, keep=store.ENDPOINT_DELETED)
+        return lapsed
+
+    def let_leases_lapse(self) -> None:
+        """As if their workers had been silent for too long."""
+        self.sql("UPDATE hub.delivery SET lease_until = now() - interval '1 second' WHERE state = 'leased'")
+        self.sql("UPDATE hub.delivery_lease SET until = now() - interval '1 second'")
+
     def everything_due(self) -> None:
+        """Whatever waits for its retry has waited long enough."""
         self.sql(
             "WITH d AS (UPDATE hub.delivery SET due_at = now() WHERE state = 'due' RETURNING id),"
             " w AS (UPDATE hub.delivery_waiting SET due_at = now() FROM d WHERE d.id = delivery_waiting.id)"

@@ -91,13 +91,16 @@ class LaneLedger(Ledger):
         lane = self.lane
         return text(f"""
             WITH picked AS (
-                SELECT * FROM {self._lanes}
+                SELECT *, ctid AS version FROM {self._lanes}
                  WHERE wake_at <= now() AND {lane} <> ALL (CAST(:full AS uuid[]))
-                 ORDER BY wake_at LIMIT {_LANES} FOR UPDATE SKIP LOCKED
+                 ORDER BY wake_at LIMIT least({_LANES}, CAST(:limit AS int)) FOR UPDATE SKIP LOCKED
             ), refilled AS (
-                SELECT p.*, ceil(CAST(:limit AS float8) / (SELECT count(*) FROM picked))::int * p.batch_size AS share,
-                       CASE WHEN p.draining THEN least(p.rate, p.drain_rate) ELSE p.rate END AS pace
-                  FROM picked p
+                SELECT p.*, (CAST(:limit AS int) + count(*) OVER () - row_number() OVER ()) / count(*) OVER ()
+                            * p.batch_size AS share,
+                       CASE WHEN p.draining THEN least(p.rate, p.drain_rate) ELSE p.rate END AS pace,
+                       -- Somebody wrote it after this statement began: what was put into its line is not seen here.
+                       s.ctid IS DISTINCT FROM p.version AS changed
+                  FROM picked p LEFT JOIN {self._lanes} s ON s.{lane} = p.{lane}
             ), budget AS (
                 SELECT *, CASE WHEN pace IS NOT NULL THEN
                               least(tokens + pace * extract(epoch FROM now() - refilled_at)::float8, greatest(pace, 1))
@@ -120,7 +123,8 @@ class LaneLedger(Ledger):
             ), claimed AS (
                 UPDATE {self._rows} d
                    SET state = 'leased', lease_owner = :owner, lease_until = now() + make_interval(secs => :lease),
-                       fence = fence + 1, attempt = attempt + 1
+                       fence = fence + 1, attempt = attempt + 1,
+                       counted = d.{lane} = ANY (ARRAY(SELECT {lane} FROM picked WHERE max_in_flight IS NOT NULL))
                  WHERE d.id = ANY (ARRAY(SELECT id FROM taken)) AND d.state = 'due'
                    AND d.id >= (SELECT id FROM taken ORDER BY id LIMIT 1)
                    AND d.id <= (SELECT id FROM taken ORDER BY id DESC LIMIT 1)
@@ -130,22 +134,23 @@ class LaneLedger(Ledger):
                 SELECT CAST(:lease_id AS uuid), now() + make_interval(secs => :lease), array_agg(id) FROM claimed
                 HAVING count(*) > 0
             ), settled AS (
-                SELECT a.{lane}, a.available, a.pace, a.quota, count(t.id)::int AS taken,
+                SELECT a.{lane}, a.available, a.pace, a.changed, count(t.id)::int AS taken,
                        min(e.due_at) FILTER (WHERE t.id IS NULL) AS next_at
                   FROM allowed a LEFT JOIN entry e ON e.{lane} = a.{lane} LEFT JOIN taken t ON t.id = e.id
-                 GROUP BY a.{lane}, a.available, a.pace, a.quota
+                 GROUP BY a.{lane}, a.available, a.pace, a.changed
             ), slept AS (
                 UPDATE {self._lanes} l
-                   SET in_flight = CASE WHEN l.max_in_flight IS NULL THEN 0 ELSE l.in_flight + s.taken END,
+                   SET in_flight = l.in_flight + CASE WHEN l.max_in_flight IS NULL THEN 0 ELSE s.taken END,
                        tokens = CASE WHEN s.pace IS NULL THEN 0
                                      ELSE s.available - ceil(s.taken::float8 / l.batch_size) END,
                        refilled_at = now(),
-                       draining = l.draining AND coalesce(s.next_at <= now(), false),
+                       draining = l.draining AND (s.changed OR coalesce(s.next_at <= now(), false)),
                        -- A probe is under way: the next one only if its worker is never heard of again.
                        hold_until = CASE WHEN l.hold IS NOT NULL AND s.taken > 0
                                          THEN now() + make_interval(secs => :lease) ELSE l.hold_until END,
                        wake_at = CASE
                            WHEN l.hold IS NOT NULL AND s.taken > 0 THEN now() + make_interval(secs => :lease)
+                           WHEN s.changed THEN now()
                            WHEN s.next_at IS NULL OR s.next_at > now() THEN
                                s.next_at + make_interval(secs => l.batch_wait)
                            -- At its limit of calls: a completion wakes it, or, should that be lost, time.
@@ -161,7 +166,7 @@ class LaneLedger(Ledger):
     def claim(
         self, conn: Connection, *, owner: str, limit: int, lease: float, full: Collection[uuid.UUID] = ()
     ) -> Sequence[Row[Any]]:
-        """Lease about `limit` due rows, shared among the lanes that are awake, each by its limits.
+        """Lease up to `limit` due rows, shared among the lanes that are awake, each by its limits.
 
         Served by `<table>_lane_wake_at_idx` and, within each lane, by the primary key of its line.
 
@@ -334,45 +339,56 @@ class LaneLedger(Ledger):
 
     # -- complete -------------------------------------------------------------------------------------------------
 
-    def _woken(self, source: str) -> str:
+    def _woken(self, source: str, also: str = "false") -> str:
         """Steps that put rows back into their lines and tell their lanes.
 
-        `source` has `id, lane, state, due_at, was_leased`.
+        Args:
+            source: a step with `id, lane, state, due_at, counted, ordering_key` of rows whose lease ended.
+            also: a condition on `lane` and `keyed` (rows with an ordering key ended) for further lanes to be locked.
         """
         return f"""
             retried AS (
                 INSERT INTO {self._line} ({self.lane}, due_at, id)
                 SELECT lane, due_at, id FROM {source} WHERE state IN ('due', 'held')
             ), touched AS (
-                SELECT lane, count(*)::int AS ended, min(due_at) FILTER (WHERE state = 'due') AS due
+                SELECT lane, count(*) FILTER (WHERE counted)::int AS ended,
+                       min(due_at) FILTER (WHERE state = 'due') AS due,
+                       bool_or(ordering_key IS NOT NULL AND state IN ({FINISHED_SQL})) AS keyed
                   FROM {source} GROUP BY lane
             ), locked AS (
-                SELECT l.{self.lane} AS lane, t.ended, t.due FROM {self._lanes} l JOIN touched t ON t.lane = l.{self.lane}
-                 WHERE t.due IS NOT NULL OR l.max_in_flight IS NOT NULL
+                SELECT t.* FROM {self._lanes} l JOIN touched t ON t.lane = l.{self.lane}
+                 WHERE t.due IS NOT NULL OR t.ended > 0 OR {also}
                  ORDER BY l.{self.lane} FOR UPDATE OF l
             ), woken AS (
                 UPDATE {self._lanes} l
-                   SET in_flight = greatest(0, l.in_flight - k.ended),
+                   SET in_flight = l.in_flight - k.ended,
                        wake_at = CASE WHEN l.hold IS NOT NULL THEN l.hold_until
                                       WHEN l.in_flight >= l.max_in_flight * l.batch_size THEN least(l.wake_at, now())
                                       ELSE least(l.wake_at, k.due + make_interval(secs => l.batch_wait)) END
-                  FROM locked k WHERE l.{self.lane} = k.lane
+                  FROM locked k WHERE l.{self.lane} = k.lane AND (k.due IS NOT NULL OR k.ended > 0)
             )"""
 
     @cached_property
     def _complete(self) -> TextClause:
         return text(f"""
-            WITH {completion_steps(self.table, f"t.{self.lane} AS lane, t.state, t.due_at, t.ordering_key")},
-            {self._woken("written")}
+            WITH {completion_steps(self.table, f"t.{self.lane} AS lane, t.state, t.due_at, t.counted, t.ordering_key")},
+            {self._woken("written", "t.keyed OR t.lane = ANY (CAST(:lock AS uuid[]))")}
             SELECT id, lane, state, ordering_key FROM written""")
 
-    def complete(self, conn: Connection, prepared: dict[str, Any]) -> set[uuid.UUID]:
+    def complete(
+        self, conn: Connection, prepared: dict[str, Any], lock: Collection[uuid.UUID] = ()
+    ) -> set[uuid.UUID]:
         """End leases, record their attempts, put retries back into their lanes. Served by primary keys.
+
+        Args:
+            conn: a connection.
+            prepared: from `prepare`.
+            lock: lanes of these rows that are held or released next: locked with the others, in one order.
 
         Returns:
             The ids that were written; the others' leases were no longer ours and their attempts are marked late.
         """
-        rows = conn.execute(self._complete, prepared).all()
+        rows = conn.execute(self._complete, {**prepared, "lock": list(lock)}).all()
         if ended := [row for row in rows if row.ordering_key is not None and State(row.state).finished]:
             self._advance(conn, ended)
         return {row.id for row in rows}
@@ -398,7 +414,7 @@ class LaneLedger(Ledger):
                  WHERE t.id = lapsed.id AND t.id = ANY (ARRAY(SELECT id FROM lapsed))
                    AND t.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)
                 RETURNING t.id, t.tenant_id, t.{self.lane} AS lane, t.attempt, t.fence, t.state, t.due_at,
-                          lapsed.lease_owner
+                          t.counted, t.ordering_key, lapsed.lease_owner
             ), {self._woken("swept")}, kept AS (
                 INSERT INTO {SCHEMA}.attempt
                        (id, work_id, tenant_id, kind, number, fence, worker, started_at, outcome, error_class, message)
@@ -418,18 +434,17 @@ class LaneLedger(Ledger):
         Returns:
             `id, tenant_id, state` of each row: `due` again, or `held` when it is quarantined now.
         """
-        leases = conn.execute(
-            text(f"""
-                DELETE FROM {self._leases} WHERE id = ANY (ARRAY(
-                    SELECT id FROM {self._leases} WHERE until < now() ORDER BY until LIMIT :limit
-                       FOR UPDATE SKIP LOCKED))
-                RETURNING ids"""),
-            {"limit": limit},
-        ).all()
-        ids = [row_id for lease in leases for row_id in lease.ids]
-        if not ids:
-            return []
-        return conn.execute(self._lapse, {"ids": ids, "low": min(ids), "high": max(ids)}).all()
+        over = text(f"""
+            DELETE FROM {self._leases} WHERE id = ANY (ARRAY(
+                SELECT id FROM {self._leases} WHERE until < now() ORDER BY until LIMIT :limit
+                   FOR UPDATE SKIP LOCKED))
+            RETURNING ids""")
+        # Of most leases everything was completed long ago: on to the first one of which something is left.
+        while leases := conn.execute(over, {"limit": limit}).all():
+            ids = [row_id for lease in leases for row_id in lease.ids]
+            if rows := conn.execute(self._lapse, {"ids": ids, "low": min(ids), "high": max(ids)}).all():
+                return rows
+        return []
 
     # -- moves that people and rules make ---------------------------------------------------------------------------
 
@@ -467,6 +482,18 @@ class LaneLedger(Ledger):
         }  # fmt: skip
         mine = """t.id = ANY (CAST(:ids AS uuid[])) AND t.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)
                   AND t.tenant_id = :tenant"""
+        # Leased rows before lanes, as their workers do; what is leased from now on is left alone.
+        locked = (
+            conn.execute(
+                text(
+                    f"SELECT id FROM {self._rows} t WHERE {mine} AND state = 'leased' ORDER BY id FOR UPDATE"
+                ),
+                values,
+            ).all()
+            if State.LEASED in allowed
+            else []
+        )
+        values["leased"] = [row.id for row in locked]
         lanes = conn.scalars(
             text(f"SELECT DISTINCT {self.lane} FROM {self._rows} t WHERE {mine}"), values
         ).all()
@@ -475,7 +502,9 @@ class LaneLedger(Ledger):
             text(f"""
                 WITH old AS (
                     SELECT t.id, t.{self.lane} AS lane, t.state, t.due_at FROM {self._rows} t
-                     WHERE {mine} AND t.state = ANY (:allowed) FOR UPDATE
+                     WHERE {mine} AND t.state = ANY (:allowed)
+                       AND (t.state <> 'leased' OR t.id = ANY (CAST(:leased AS uuid[])))
+                       FOR UPDATE
                 ), moved AS (
                     UPDATE {self._rows} t
                        SET state = :to, reason = :reason, lease_owner = NULL, lease_until = NULL, lapses = 0,
@@ -484,14 +513,17 @@ class LaneLedger(Ledger):
                                        + CASE WHEN :to = 'due' AND old.state IN ({FINISHED_SQL}) THEN 1 ELSE 0 END,
                            finished_at = CASE WHEN :to IN ({FINISHED_SQL}) THEN now() END
                       FROM old WHERE t.id = old.id AND {mine}
-                    RETURNING t.id, old.lane, old.state AS was, old.due_at AS was_due_at, t.due_at, t.ordering_key
+                    RETURNING t.id, old.lane, old.state AS was, old.due_at AS was_due_at, t.due_at, t.ordering_key,
+                              t.counted
                 ), out_of_line AS (
                     DELETE FROM {self._line} w USING moved m
                      WHERE w.{self.lane} = m.lane AND w.due_at = m.was_due_at AND w.id = m.id
                 ), freed AS (
-                    UPDATE {self._lanes} l SET in_flight = greatest(0, l.in_flight - f.n)
-                      FROM (SELECT lane, count(*)::int AS n FROM moved WHERE was = 'leased' GROUP BY lane) f
-                     WHERE l.{self.lane} = f.lane AND l.max_in_flight IS NOT NULL
+                    UPDATE {self._lanes} l
+                       SET in_flight = l.in_flight - f.n,
+                           wake_at = CASE WHEN l.hold IS NULL THEN least(l.wake_at, now()) ELSE l.wake_at END
+                      FROM (SELECT lane, count(*)::int AS n FROM moved WHERE was = 'leased' AND counted GROUP BY lane) f
+                     WHERE l.{self.lane} = f.lane
                 )
                 SELECT id, lane, due_at, ordering_key FROM moved"""),
             values,
@@ -550,7 +582,14 @@ class LaneLedger(Ledger):
             {"lane": lane.id, "limit": limit},
         ).all()
         if ids:
-            self.move(conn, lane.tenant_id, ids, to=State.CANCELLED, allowed=[State.DUE], reason=lane.discard)
+            self.move(
+                conn,
+                lane.tenant_id,
+                ids,
+                to=State.CANCELLED,
+                allowed=[State.DUE, State.HELD],
+                reason=lane.discard,
+            )
         elif lane.discard != keep:
             conn.execute(
                 text(f"UPDATE {self._lanes} SET discard = NULL WHERE {self.lane} = :lane"), {"lane": lane.id}

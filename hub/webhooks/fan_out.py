@@ -95,14 +95,19 @@ class FanOut:
             for message_id, after in writing.steps.items():
                 store.advance_fan_out(conn, message_id, after)
             if writing.keys:
-                store.DELIVERIES.lock(conn, {endpoint_id for endpoint_id, _ in writing.keys})
+                # All of them, not only those with keys: lanes are locked in one order.
+                store.DELIVERIES.lock(conn, writing.lanes)
                 store.DELIVERIES.promote(conn, writing.keys)
             if writing.lanes:
                 store.DELIVERIES.wake(conn, writing.lanes)
         except BaseException:
-            self._admission.release(Ended(job.target.id, job.size, False, None) for job in writing.jobs)
+            self.forget(writing.jobs)
             raise
         return writing.jobs, True
+
+    def forget(self, jobs: Sequence[Job]) -> None:
+        """Give back the places of jobs whose transaction was not committed."""
+        self._admission.release(Ended(job.target.id, job.size, False, None) for job in jobs)
 
     def _in_turn(self, conn: Connection, messages: Sequence[Row[Any]]) -> list[Row[Any]]:
         """Leave out messages whose ordering key has an earlier one that another worker is busy with."""

@@ -158,6 +158,8 @@ delivery = Table(
     *ledger_columns(),
     # Set where its endpoint asks for strict ordering.
     Column("ordering_key", Text),
+    # Its lane counts it as in flight, for as long as it is leased.
+    Column("counted", Boolean, nullable=False, server_default="false"),
     # How often it was revived after its end.
     Column("replay_no", SmallInteger, nullable=False, server_default="0"),
     # Nothing here may name a column that changes: recording an outcome would write every index again.

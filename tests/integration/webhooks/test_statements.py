@@ -60,6 +60,6 @@ def test_one_event_costs_at_most_eight_statements(
     assert len(statements) <= 8, statements
 
 
-def test_looking_and_finding_nothing_costs_three_statements(world: World, statements: list[str]) -> None:
+def test_looking_and_finding_nothing_costs_one_statement(world: World, statements: list[str]) -> None:
     assert world.source().claim(500) == ([], False)
-    assert len(statements) == 3
+    assert len(statements) == 1

@@ -82,6 +82,7 @@ CREATE TABLE hub.delivery (
     reason TEXT,
     finished_at TIMESTAMP WITH TIME ZONE,
     ordering_key TEXT,
+    counted BOOLEAN DEFAULT 'false' NOT NULL,
     replay_no SMALLINT DEFAULT '0' NOT NULL,
     CONSTRAINT delivery_pkey PRIMARY KEY (id)
 )

@@ -13,6 +13,8 @@ from hub.core.settings import Settings, get_settings
 from hub.db.engine import forget_engine, get_engine
 from hub.net.multi import MultiSender
 from hub.net.policy import AddressPolicy
+from hub.net.session import GuardedSession
+from hub.net.token import TokenSource
 from hub.queue.app import get_app
 from hub.queue.bell import Bell, connect
 from hub.transforms.sandbox import Sandbox
@@ -66,6 +68,7 @@ def get_delivery_runner() -> DeliveryRunner:
         MultiSender(get_policy(), max_in_flight=get_settings().deliver_in_flight + 500),
         SystemClock(),
         Sandbox(children=2),
+        TokenSource(GuardedSession(get_policy())),
     )
 
 

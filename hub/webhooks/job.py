@@ -46,6 +46,7 @@ class Job:
         probe: its endpoint's breaker is half open.
         body: what is sent; the message's own until a transformation makes another.
         headers: what a transformation sets on the request; None removes one.
+        token: the access token that it carries; never shown.
         verdict: it was not sent, whatever came of the call of its batch.
         request_headers: what was sent, as JSON, secrets masked.
         others: the rest of its batch.
@@ -64,6 +65,7 @@ class Job:
     probe: bool = False
     headers: Mapping[str, str | None] | None = None
     verdict: NotSent | Outcome | None = None
+    token: str | None = None
     started_at: datetime = _NEVER
     request_headers: msgspec.Raw | None = None
     others: tuple[Job, ...] = ()

@@ -93,6 +93,9 @@ def build(job: Job, stamp: int) -> Built:
         own, own_shown = _with_changes(job)
     else:
         own, own_shown = (*_FIXED, *target.headers), _FIXED_SHOWN + target.shown_headers
+    if job.token is not None:
+        signed.append(f"Authorization: Bearer {job.token}")
+        shown += ',"authorization":"***"'
     return Built([*own, *signed], body, msgspec.Raw(f"{{{own_shown}{shown}}}".encode()))
 
 

@@ -23,6 +23,8 @@ from hub.core.errors import Conflict
 from hub.core.ids import new_uuid
 from hub.net.multi import MultiSender
 from hub.net.outcome import Outcome
+from hub.net.session import GuardedSession
+from hub.net.token import TokenSource
 from hub.transforms import Sandbox
 from hub.webhooks.endpoints import store
 from hub.webhooks.endpoints.service import Keeping, reason_of, save
@@ -106,7 +108,12 @@ def _ask(hub: Services, row: Row[Any], target: Target, word: str, now: datetime)
     key = new_uuid()
     envelope = Envelope(key, f"challenge_{key.hex}", "hub", TYPE, stamp, "", body)
     job = Job(key, row.tenant_id, 1, 1, 0, target, envelope, body)
-    runner = DeliveryRunner(MultiSender(hub.policy, max_in_flight=1), SystemClock(), Sandbox())
+    runner = DeliveryRunner(
+        MultiSender(hub.policy, max_in_flight=1),
+        SystemClock(),
+        Sandbox(),
+        TokenSource(GuardedSession(hub.policy)),
+    )
     deadline = time.monotonic() + _SECONDS + 1.0
     try:
         runner.add(job)

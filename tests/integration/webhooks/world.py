@@ -21,6 +21,8 @@ from hub.core.secret import Secret
 from hub.core.settings import Settings, load_settings
 from hub.net.multi import MultiSender
 from hub.net.policy import AddressPolicy
+from hub.net.session import GuardedSession
+from hub.net.token import TokenSource
 from hub.queue.contracts import TaskName
 from hub.queue.pump import Pump, Report
 from hub.transforms.sandbox import Sandbox
@@ -140,7 +142,8 @@ class World:
     def deliver(self, source: DeliverySource | None = None, *, capacity: int = 500) -> Report:
         """Run one delivery pump until nothing is due."""
         runner = DeliveryRunner(
-            MultiSender(self.policy, max_in_flight=capacity + 500), SystemClock(), Sandbox()
+            MultiSender(self.policy, max_in_flight=capacity + 500), SystemClock(), Sandbox(),
+            TokenSource(GuardedSession(self.policy)),
         )
         pump = Pump(
             TaskName.DELIVERIES_SEND, source or self.source(), runner, SilentBell(), capacity=capacity,  # type: ignore[arg-type]

@@ -13,9 +13,7 @@ from hub.db.ledger import Ledger
 from hub.integrations.store import EXECUTIONS
 from hub.monitoring.store import CHECK_RUNS
 
-LEDGERS: dict[str, Ledger] = {
-    ledger.table: ledger for ledger in (EXECUTIONS, CHECK_RUNS)
-}
+LEDGERS: dict[str, Ledger] = {ledger.table: ledger for ledger in (EXECUTIONS, CHECK_RUNS)}
 
 _OWN_COLUMNS = {
     "execution": {"integration_id": ":other", "operation": "'get'", "source": "'sql'"},

@@ -380,11 +380,11 @@ def test_the_ledger_keeps_its_promises_whatever_happens(engine: Engine, table: s
 
 def test_the_ledger_runs_on_the_clock_of_the_test(engine: Engine) -> None:
     """The proof that the shadowed now() is the one that the ledger's statements call."""
-    ledger = LEDGERS["delivery"]
+    ledger = LEDGERS["execution"]
     with clocked(engine) as conn:
         clock = VirtualClock(conn)
         assert conn.scalar(text("SELECT now()")) == clock.at(0)
-        (row_id,) = insert_due(conn, "delivery", 1, tenant=TENANT, due_at=clock.at(10))
+        (row_id,) = insert_due(conn, "execution", 1, tenant=TENANT, due_at=clock.at(10))
         assert not ledger.has_due(conn)
         assert not ledger.claim(conn, owner="anna", limit=1, lease=5)
         clock.advance(10)

@@ -70,9 +70,9 @@ def test_an_id_beyond_the_last_partition_is_refused_and_not_lost_in_silence(engi
     with engine.begin() as conn:
         ensure(conn, DAY, ahead=0)
         last = at(DAY + timedelta(days=1), milliseconds=-1)
-        insert_due(conn, "message", 1, tenant=TENANT, ids=[last])
+        insert_due(conn, "execution", 1, tenant=TENANT, ids=[last])
     with pytest.raises(IntegrityError, match="no partition"), engine.begin() as conn:
-        insert_due(conn, "message", 1, tenant=TENANT, ids=[at(DAY + timedelta(days=1))])
+        insert_due(conn, "execution", 1, tenant=TENANT, ids=[at(DAY + timedelta(days=1))])
 
 
 def test_ids_of_this_moment_always_have_a_partition(engine: Engine) -> None:
@@ -141,5 +141,29 @@ def test_two_maintainers_do_not_collide(engine: Engine) -> None:
         assert ensure(other, DAY) == []
 
 
+#: Where a delivery that lives is listed: its id or, before there is a delivery, its message's.
+LISTS = {
+    "in line": "INSERT INTO hub.delivery_waiting (endpoint_id, due_at, id) VALUES (:id, now(), :id)",
+    "behind its key": "INSERT INTO hub.delivery_order (endpoint_id, ordering_key, id) VALUES (:id, 'k', :id)",
+    "leased": "INSERT INTO hub.delivery_lease (id, until, ids) VALUES (:id, now(), ARRAY[CAST(:id AS uuid)])",
+    "not fanned out": "INSERT INTO hub.outbox (message_id, tenant_id, size) VALUES (:id, :id, 2)",
+}
+
+
+@pytest.mark.parametrize("where", sorted(LISTS))
+def test_a_day_stays_for_as_long_as_an_event_or_delivery_of_it_lives(engine: Engine, where: str) -> None:
+    with engine.begin() as conn:
+        ensure(conn, DAY, ahead=0)
+        conn.execute(text(LISTS[where]), {"id": at(DAY, milliseconds=5)})
+        dropped = drop_old(conn, DAY + timedelta(days=400), keep_days=30)
+        assert {"delivery_p20310228", "message_p20310228", "attempt_p20310301"} <= set(dropped)
+        assert {"delivery_p20310301", "message_p20310301"}.isdisjoint(dropped)
+        for table in ("delivery_waiting", "delivery_order", "delivery_lease", "outbox"):
+            conn.execute(text(f"DELETE FROM hub.{table}"))
+        dropped = drop_old(conn, DAY + timedelta(days=400), keep_days=30)
+        assert {"delivery_p20310301", "message_p20310301"} <= set(dropped)
+
+
 def test_the_ledgers_that_partitions_knows_are_the_ledgers_there_are() -> None:
-    assert set(LEDGERS) == partitions._LEDGERS == set(PARTITIONED) - {"attempt"}
+    assert {*LEDGERS, "delivery", "message"} == partitions._LEDGERS
+    assert set(PARTITIONED) - partitions._LEDGERS == {"attempt", "inbound"}

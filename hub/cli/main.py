@@ -30,6 +30,7 @@ COMMANDS = {
     "event-types": ("hub.cli.event_types", "event_types", "List, show, import and check event types."),
     "execute": ("hub.cli.execute", "execute", "Execute an operation of an integration."),
     "executions": ("hub.cli.executions", "executions", "List and show executions."),
+    "endpoints": ("hub.cli.endpoints", "endpoints", "Look after endpoints: show, pause, test, rotate, import."),
     "deliveries": ("hub.cli.deliveries", "deliveries", "List, show and resend webhook deliveries."),
     "sources": ("hub.cli.sources", "sources", "List and show sources, and what providers sent."),
     "webhooks": ("hub.cli.webhooks", "webhooks", "Sign test requests; say why a signature fails."),

@@ -62,7 +62,7 @@ class Target:
     labels: frozenset[str] = frozenset()
     filter: Filter | None = None
     pipeline: Pipeline | None = None
-    headers: tuple[str, ...] = ()
+    headers: tuple[str, ...] = field(default=(), repr=False)
     shown_headers: str = ""
     signer: Signer = field(default_factory=lambda: Signer(()))
     profiles: tuple[Profile, ...] = ()

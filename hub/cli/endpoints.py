@@ -1,0 +1,241 @@
+"""`hub endpoints`: list, show, make, pause, test, verify, rotate and import endpoints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hub.cli.arguments import read_json
+from hub.cli.connection import Refused, api
+from hub.cli.output import (
+    as_json_option,
+    cursor_option,
+    limit_option,
+    show_json,
+    show_more,
+    show_record,
+    show_table,
+)
+from hub.core.errors import FieldError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hub.client.encoding import Json
+
+_discard_option = click.option(
+    "--discard", is_flag=True, help="Cancel the deliveries that wait at this moment."
+)
+
+
+@click.group()
+def endpoints() -> None:
+    """Look after endpoints."""
+
+
+@endpoints.command("list")
+@limit_option
+@cursor_option
+@as_json_option
+def list_(limit: int, cursor: str | None, as_json: bool) -> None:
+    """List endpoints, newest first."""
+    with api() as hub:
+        page = hub.list_endpoints(limit=limit, cursor=cursor)
+    if as_json:
+        show_json(page)
+        return
+    show_table(
+        ("id", "name", "status", "hold", "events", "url"),
+        [
+            (row["id"], row["name"], row["status"], row["hold"], ", ".join(row["event_types"]), row["url"])
+            for row in page["data"]
+        ],
+    )
+    show_more(page)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@as_json_option
+def show(endpoint_id: str, as_json: bool) -> None:
+    """Show an endpoint and how it does; its secrets are never shown."""
+    with api() as hub:
+        found = hub.get_endpoint(endpoint_id)
+    _show(found, as_json=as_json)
+
+
+@endpoints.command()
+@click.argument("name")
+@click.argument("url")
+@click.option("--event-type", "event_types", multiple=True, help="A type, `invoice.*` or `*`; repeatable.")
+@click.option("--field", "fields", callback=read_json, help="Further fields of the API: a JSON object.")
+@as_json_option
+def create(name: str, url: str, event_types: tuple[str, ...], fields: Json | None, as_json: bool) -> None:
+    """Make an endpoint NAME that posts to URL. Its signing secret is printed this once."""
+    more = _object(fields)
+    if event_types:
+        more["event_types"] = list(event_types)
+    with api() as hub:
+        made = hub.create_endpoint(**{**more, "name": name, "url": url})
+    _show_secret(made, as_json=as_json)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@click.argument("fields", callback=read_json)
+@click.option("--version", type=int, help="Only if it is still this version.")
+@as_json_option
+def update(endpoint_id: str, fields: Json, version: int | None, as_json: bool) -> None:
+    """Change an endpoint by FIELDS, a JSON object; what is left out stays."""
+    with api() as hub:
+        found = hub.update_endpoint(endpoint_id, version=version, **_object(fields))
+    _show(found, as_json=as_json)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+def delete(endpoint_id: str) -> None:
+    """Delete an endpoint; what waits for it is cancelled."""
+    with api() as hub:
+        hub.delete_endpoint(endpoint_id)
+    click.echo(f"{endpoint_id} deleted")
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@_discard_option
+@as_json_option
+def pause(endpoint_id: str, discard: bool, as_json: bool) -> None:
+    """Hold what is for an endpoint."""
+    with api() as hub:
+        found = hub.pause_endpoint(endpoint_id, discard=discard)
+    _show_switched(found, as_json=as_json)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@_discard_option
+@as_json_option
+def resume(endpoint_id: str, discard: bool, as_json: bool) -> None:
+    """Send what was held for an endpoint."""
+    with api() as hub:
+        found = hub.resume_endpoint(endpoint_id, discard=discard)
+    _show_switched(found, as_json=as_json)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@as_json_option
+def verify(endpoint_id: str, as_json: bool) -> None:
+    """Have the receiver answer a challenge."""
+    with api() as hub:
+        found = hub.verify_endpoint(endpoint_id)
+    if as_json:
+        show_json(found)
+    else:
+        click.echo(f"{found['id']} verified, {found['status']}")
+
+
+@endpoints.command("test")
+@click.argument("endpoint_id")
+@click.argument("data", callback=read_json, required=False)
+@click.option("--type", "type_", help="Its event type.")
+@click.option("--wait", type=click.FloatRange(0, 15), default=10.0, show_default=True, help="Seconds.")
+@as_json_option
+def test_(endpoint_id: str, data: Json | None, type_: str | None, wait: float, as_json: bool) -> None:
+    """Send a test event to one endpoint and wait for the first attempt."""
+    with api() as hub:
+        sent = hub.test_endpoint(
+            endpoint_id, type=type_, data=None if data is None else json.loads(data), wait=wait
+        )
+    if as_json:
+        show_json(sent)
+    else:
+        show_record(sent)
+
+
+@endpoints.command()
+@click.argument("endpoint_id")
+@click.option("--period", type=click.Choice(["1h", "24h", "7d", "30d"]), default="24h", show_default=True)
+@as_json_option
+def statistics(endpoint_id: str, period: str, as_json: bool) -> None:
+    """Show how an endpoint does."""
+    with api() as hub:
+        found = hub.endpoint_statistics(endpoint_id, period=period)
+    _show(found, as_json=as_json)
+
+
+@endpoints.command("rotate-secret")
+@click.argument("endpoint_id")
+@click.option("--overlap", type=int, default=86_400, show_default=True, help="Seconds the old one signs too.")
+@as_json_option
+def rotate_secret(endpoint_id: str, overlap: int, as_json: bool) -> None:
+    """Give an endpoint a new signing secret, which is printed this once."""
+    with api() as hub:
+        found = hub.rotate_endpoint_secret(endpoint_id, overlap_seconds=overlap)
+    _show_secret(found, as_json=as_json)
+
+
+@endpoints.command("import")
+@click.argument("specs", metavar="LIST", callback=read_json)
+@click.option("--partial", is_flag=True, help="Make those that can be made.")
+@click.option("--dry-run", is_flag=True, help="Only judge them.")
+@as_json_option
+def import_(specs: Json, partial: bool, dry_run: bool, as_json: bool) -> None:
+    """Make many endpoints from LIST: a JSON list, `@file`, or `-` for standard input.
+
+    Secrets that the hub made are in the JSON output only.
+    """
+    found = json.loads(specs)
+    if not isinstance(found, list):
+        raise click.UsageError("LIST must be a JSON list of endpoints.")
+    with api() as hub:
+        report = hub.import_endpoints(found, partial=partial, dry_run=dry_run)
+    if as_json:
+        show_json(report)
+    else:
+        show_table(
+            ("index", "name", "result", "id", "faults"),
+            [
+                (
+                    row["index"], row["name"], row["result"], row["id"],
+                    "; ".join(f"{fault['path']}: {fault['message']}" for fault in row["errors"]),
+                )
+                for row in report["data"]
+            ],
+        )  # fmt: skip
+    if report["refused"] and not partial:
+        raise Refused(
+            f"{report['refused']} of {len(found)} endpoints are refused.",
+            fields=(FieldError("endpoints", "see the output"),),
+        )
+
+
+def _object(fields: Json | None) -> dict[str, Any]:
+    found = {} if fields is None else json.loads(fields)
+    if not isinstance(found, dict):
+        raise click.UsageError("The fields must be a JSON object.")
+    return found
+
+
+def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+    else:
+        show_record(found)
+
+
+def _show_secret(found: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+    else:
+        show_record({name: found[name] for name in ("id", "name", "url", "status", "signing_secret")})
+
+
+def _show_switched(found: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+    else:
+        click.echo(f"{found['id']} {found['status']}, {found['discarded']} deliveries cancelled")

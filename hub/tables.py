@@ -11,5 +11,6 @@ import hub.sources.models
 import hub.vault.models
 import hub.webhooks.catalogue.models
 import hub.webhooks.models
+import hub.webhooks.replay.models
 
 __all__ = ["hub"]

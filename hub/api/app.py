@@ -40,11 +40,12 @@ from hub.webhooks.committer import Committer
 from hub.webhooks.directory import Directory
 from hub.webhooks.endpoints import api as endpoints
 from hub.webhooks.publish_route import publish_events
+from hub.webhooks.replay import api as replay
 
 PREFIX = "/v1"
 PUBLISH_PATH = f"{PREFIX}/events"
 
-_FEATURES = (endpoints, webhooks, catalogue, sources, integrations, monitoring, access_routes)
+_FEATURES = (endpoints, webhooks, replay, catalogue, sources, integrations, monitoring, access_routes)
 
 
 class Application(FastAPI):

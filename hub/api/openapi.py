@@ -20,6 +20,7 @@ TAGS = [
     {"name": "Endpoints", "description": "Where events are delivered to."},
     {"name": "Event types", "description": "The catalogue of events, with versioned JSON Schemas."},
     {"name": "Deliveries", "description": "One event on its way to one endpoint, with every attempt."},
+    {"name": "Replays", "description": "Jobs that send events again, at a rate of their own."},
     {"name": "Sources", "description": "Where providers send their webhooks to, and what they sent."},
     {"name": "Integrations", "description": "Outside services that the hub calls."},
     {"name": "Executions", "description": "Calls of integrations, with every attempt."},

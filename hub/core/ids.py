@@ -34,6 +34,7 @@ class Kind(StrEnum):
     REQUEST = "req"
     SOURCE = "src"
     RECEIPT = "inr"
+    REPLAY = "rpl"
 
 
 _HEX = re.compile(r"[0-9a-fA-F]{32}")

@@ -30,6 +30,7 @@ class TaskName(StrEnum):
     EXECUTIONS_SUBMIT = "hub.executions.submit"
     EXECUTIONS_RUN = "hub.executions.run"
     DELIVERIES_SEND = "hub.deliveries.send"
+    REPLAYS_RUN = "hub.replays.run"
     CHECKS_START = "hub.checks.start"
     CHECKS_RUN = "hub.checks.run"
     LEDGER_SWEEP = "hub.ledger.sweep"
@@ -43,6 +44,7 @@ ROUTES: dict[TaskName, Queue] = {
     TaskName.EXECUTIONS_SUBMIT: Queue.INTAKE,
     TaskName.EXECUTIONS_RUN: Queue.EXECUTE,
     TaskName.DELIVERIES_SEND: Queue.DELIVER,
+    TaskName.REPLAYS_RUN: Queue.BULK,
     TaskName.CHECKS_START: Queue.SYSTEM,
     TaskName.CHECKS_RUN: Queue.SYSTEM,
     TaskName.LEDGER_SWEEP: Queue.SYSTEM,

@@ -18,6 +18,7 @@ MODELS: dict[TaskName, type[Payload]] = {
     TaskName.EXECUTIONS_SUBMIT: SubmitExecution,
     TaskName.EXECUTIONS_RUN: Doorbell,
     TaskName.DELIVERIES_SEND: Doorbell,
+    TaskName.REPLAYS_RUN: Doorbell,
     TaskName.CHECKS_START: Tick,
     TaskName.CHECKS_RUN: Doorbell,
     TaskName.LEDGER_SWEEP: Tick,

@@ -12,6 +12,7 @@ from hub.integrations.store import EXECUTIONS
 from hub.monitoring.store import CHECK_RUNS
 from hub.queue.contracts import TaskName, Tick
 from hub.webhooks import store as webhooks
+from hub.webhooks.replay import store as replays
 from workers import context
 from workers.task import hub_task
 
@@ -55,6 +56,8 @@ def sweep_ledger(_payload: Tick) -> dict[str, int]:
     with get_engine().begin() as conn:
         if any(webhooks.look(conn)):
             waiting.add(TaskName.DELIVERIES_SEND)
+        if replays.seconds_until_due(conn) == 0:
+            waiting.add(TaskName.REPLAYS_RUN)
     while _discard():
         pass
     for pump in waiting:

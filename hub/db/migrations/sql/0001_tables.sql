@@ -444,6 +444,50 @@ CREATE TABLE hub.rejected_message (
 );
 CREATE INDEX rejected_message_created_at_idx ON hub.rejected_message (created_at);
 
+CREATE TABLE hub.replay (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    kind TEXT NOT NULL CONSTRAINT replay_kind_check CHECK (kind IN ('failed', 'missing', 'filter', 'all')),
+    endpoint_id UUID,
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    until TIMESTAMP WITH TIME ZONE NOT NULL,
+    states TEXT[] DEFAULT '{}' NOT NULL,
+    event_types TEXT[] DEFAULT '{}' NOT NULL,
+    labels TEXT[] DEFAULT '{}' NOT NULL,
+    response TEXT[] DEFAULT '{}' NOT NULL,
+    filter JSONB,
+    rate DOUBLE PRECISION NOT NULL,
+    tokens DOUBLE PRECISION DEFAULT '0' NOT NULL,
+    refilled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    state TEXT DEFAULT 'pending' NOT NULL CONSTRAINT replay_state_check CHECK (state IN ('pending', 'running', 'paused', 'done', 'cancelled', 'failed')),
+    reason TEXT,
+    error TEXT,
+    errors SMALLINT DEFAULT '0' NOT NULL,
+    due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    cursor_endpoint UUID,
+    cursor_id UUID,
+    fraction DOUBLE PRECISION DEFAULT '0' NOT NULL,
+    scanned BIGINT DEFAULT '0' NOT NULL,
+    selected BIGINT DEFAULT '0' NOT NULL,
+    requeued BIGINT DEFAULT '0' NOT NULL,
+    worker TEXT,
+    created_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT replay_pkey PRIMARY KEY (id)
+);
+CREATE INDEX replay_due_at_idx ON hub.replay (due_at) WHERE state IN ('pending', 'running');
+CREATE INDEX replay_open_idx ON hub.replay (tenant_id) WHERE state IN ('pending', 'running', 'paused');
+CREATE INDEX replay_tenant_id_id_idx ON hub.replay (tenant_id, id);
+
+CREATE TABLE hub.replay_step (
+    replay_id UUID NOT NULL,
+    id UUID NOT NULL,
+    deliveries UUID[] NOT NULL,
+    CONSTRAINT replay_step_pkey PRIMARY KEY (replay_id, id)
+);
+
 CREATE TABLE hub.secret (
     id UUID NOT NULL,
     tenant_id UUID NOT NULL,

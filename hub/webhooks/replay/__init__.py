@@ -1,0 +1,1 @@
+"""Replays: durable jobs that send events again, at a rate of their own."""

@@ -8,6 +8,7 @@ header are right. Leaves to others: keeping connections (`pool`) and what to do 
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import time
 from enum import Enum
@@ -18,11 +19,17 @@ from hub.net.policy import AddressPolicy, EgressRefused
 from hub.net.sockets import Deadline, PlainSocket, TlsSocket, is_quiet
 
 if TYPE_CHECKING:
+    import io
     import ssl
 
     from hub.net.dns import Address
 
 MAX_INTERIM_ANSWERS = 50
+MAX_HEADER_BYTES = 65_536
+MAX_CHUNK_LINE_BYTES = 4096
+
+_LENGTH = re.compile(r"[0-9]+")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class Phase(Enum):
@@ -36,8 +43,54 @@ class Phase(Enum):
     BODY = "reading the answer"
 
 
+class _Head:
+    """The lines of an answer up to its body, inside a cap (interim answers count too)."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream = stream
+        self._room = MAX_HEADER_BYTES
+
+    def readline(self, limit: int) -> bytes:
+        line = self._stream.readline(limit)
+        self._room -= len(line)
+        if self._room < 0:
+            raise http.client.HTTPException("headers over the cap")
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 class Answer(http.client.HTTPResponse):
-    """The final answer: every interim one (1xx) is skipped, of which `http.client` skips 100 alone."""
+    """The final answer, framed strictly.
+
+    `http.client` skips only the interim answer 100, keeps up to 6 MB of headers, reads a chunk of size -1 to
+    the end of the stream at once, and believes the first of two lengths (RFC 9112, 6.3 and 7.1).
+    """
+
+    fp: Any
+
+    def begin(self) -> None:
+        """Read up to the body.
+
+        Raises:
+            http.client.HTTPException: it is not valid, or its body has no certain end.
+        """
+        stream = self.fp
+        self.fp = head = _Head(stream)
+        try:
+            super().begin()
+        finally:
+            if self.fp is head:
+                self.fp = stream
+        headers: Any = self.headers
+        if headers.defects or headers.get_payload():
+            raise http.client.HTTPException("a line among the headers is none")
+        lengths = {part.strip() for line in headers.get_all("content-length", []) for part in line.split(",")}
+        if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
+            raise http.client.HTTPException("the length of the body is not certain")
+        if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+            raise http.client.HTTPException("a transfer coding that was not asked for")
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MAX_INTERIM_ANSWERS):
@@ -46,6 +99,13 @@ class Answer(http.client.HTTPResponse):
                 return version, status, reason
             http.client.parse_headers(self.fp)
         raise http.client.HTTPException("too many interim answers")
+
+    def _read_next_chunk_size(self) -> int:
+        line = self.fp.readline(MAX_CHUNK_LINE_BYTES + 1)
+        size = line.partition(b";")[0].strip()
+        if len(line) > MAX_CHUNK_LINE_BYTES or not _CHUNK_SIZE.fullmatch(size):
+            raise http.client.HTTPException("a chunk without a size")
+        return int(size, 16)
 
 
 class Connection(http.client.HTTPConnection):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 import pycurl
 
@@ -31,15 +32,28 @@ _RESET = frozenset(
         pycurl.E_SEND_FAIL_REWIND,
     }
 )
-_PROTOCOL = frozenset(
-    {
-        pycurl.E_FTP_WEIRD_SERVER_REPLY,
-        pycurl.E_UNSUPPORTED_PROTOCOL,  # an answer without a status line reads as HTTP/0.9
-        pycurl.E_PARTIAL_FILE,
-        pycurl.E_BAD_CONTENT_ENCODING,
-        _TOO_LARGE,
-        pycurl.E_WRITE_ERROR,  # our own callbacks took all they were given, so a decoder failed
-    }
+_NOT_HTTP = (ErrorClass.PROTOCOL, "The answer is not valid HTTP.")
+_CODING = (ErrorClass.PROTOCOL, "The body of the answer is not what its Content-Encoding says.")
+_OWN = (
+    ErrorClass.INTERNAL,
+    "The stored client certificate, its key or the trusted certificates cannot be used.",
+)
+_PLAIN = {
+    pycurl.E_COULDNT_RESOLVE_HOST: (ErrorClass.DNS, "The host name does not resolve."),
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: _NOT_HTTP,
+    pycurl.E_UNSUPPORTED_PROTOCOL: _NOT_HTTP,  # an answer without a status line reads as HTTP/0.9
+    pycurl.E_PARTIAL_FILE: (ErrorClass.PROTOCOL, "The answer ended before its body was complete."),
+    pycurl.E_BAD_CONTENT_ENCODING: _CODING,
+    pycurl.E_WRITE_ERROR: _CODING,  # our own callbacks took all they were given, so a decoder failed
+    _TOO_LARGE: (ErrorClass.PROTOCOL, "The answer has too many headers, or one that is too long."),
+    pycurl.E_BAD_FUNCTION_ARGUMENT: _OWN,
+    pycurl.E_SSL_CACERT_BADFILE: _OWN,
+}
+# In TLS 1.3 the client's part of the handshake ends before the server has judged the client's certificate, so
+# the refusal meets the request under way (RFC 8446, 4.4.2.4 and 6.2); the server has not read it then.
+_CERTIFICATE_ALERT = re.compile(
+    r"alert (certificate required|bad certificate|unsupported certificate|certificate revoked"
+    r"|certificate expired|certificate unknown|unknown ca|access denied)"
 )
 
 
@@ -58,16 +72,18 @@ def classify(  # noqa: PLR0911 - one line a case
     """
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return _late(resolved=resolved, connected=connected)
-    if code == pycurl.E_COULDNT_RESOLVE_HOST:
-        return ErrorClass.DNS, "The host name does not resolve."
+    if code in _PLAIN:
+        return _PLAIN[code]
     if code == pycurl.E_COULDNT_CONNECT:
         if os_errno == errno.ETIMEDOUT:
             return ErrorClass.CONNECT_TIMEOUT, "The other side did not answer the connection."
         return ErrorClass.CONNECT_REFUSED, "The connection failed; no address of the host takes it."
     if code in _TLS:
         return ErrorClass.TLS, f"The TLS handshake failed ({safe_text(detail)})."
-    if code in _PROTOCOL or _is_nonsense(code, detail, answered=answered, os_errno=os_errno):
-        return ErrorClass.PROTOCOL, "The answer is not valid HTTP."
+    if code in _RESET and not answered and (alert := _CERTIFICATE_ALERT.search(detail)):
+        return ErrorClass.TLS, f"The other side did not take the client certificate ({alert[1]})."
+    if _is_nonsense(code, detail, answered=answered, os_errno=os_errno):
+        return _NOT_HTTP
     if code in _RESET:
         return ErrorClass.RESET, "The other side broke the connection."
     return ErrorClass.INTERNAL, f"The call failed inside the hub (libcurl error {code})."

@@ -3,18 +3,11 @@
 Promises: a call added is a call returned, by `poll` with its outcome or by `close` unfinished; nothing is
 raised for a fault of one call; `poll` never waits longer than told. Leaves to others: retries, limits per
 receiver, signing.
-
-It uses libcurl's socket interface with its own selector: `curl_multi_fdset` cannot count past 1,024
-descriptors.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import re
-import selectors
-import socket
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,26 +19,15 @@ from hub.core.errors import Invalid
 from hub.net import faults
 from hub.net import url as urls
 from hub.net.connection import Phase
+from hub.net.kept import Kept
 from hub.net.names import Key, Names
 from hub.net.outcome import ErrorClass, Outcome, Timings
+from hub.net.readiness import Readiness
 from hub.net.transfer import Call, Transfer
 
 if TYPE_CHECKING:
     from hub.net.policy import AddressPolicy
     from hub.net.url import Target
-
-_SPLITS_TEXT = re.compile(r"[\r\n\0]")
-_SPLITS_BYTES = re.compile(rb"[\r\n\0]")
-_EVENTS = {
-    pycurl.POLL_IN: selectors.EVENT_READ,
-    pycurl.POLL_OUT: selectors.EVENT_WRITE,
-    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
-}
-_ACTIONS = {
-    selectors.EVENT_READ: pycurl.CSELECT_IN,
-    selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
-    selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
-}
 
 
 class _Waiting(NamedTuple):
@@ -63,7 +45,8 @@ class MultiSender:
         policy: where calls may go.
         max_in_flight: calls at once.
         max_body: bytes of decoded answer that are kept; the rest is not read.
-        idle_seconds: longest life of an unused connection, while `poll` is called now and then.
+        idle_seconds: longest life of an unused connection, while `poll` is called now and then. Node, Apache
+            and uvicorn close theirs after 5 s; who closes first never sends into a closing connection.
         ca_file: trusted certificates in PEM; certifi's when None.
     """
 
@@ -73,7 +56,7 @@ class MultiSender:
         *,
         max_in_flight: int,
         max_body: int = 16_384,
-        idle_seconds: float = 60.0,
+        idle_seconds: float = 4.0,
         ca_file: str | None = None,
     ) -> None:
         self._policy = policy
@@ -89,12 +72,8 @@ class MultiSender:
         self._active: dict[pycurl.Curl, Transfer] = {}
         self._spare: list[Transfer] = []
         self._done: list[tuple[Call, Outcome]] = []
-        self._selector = selectors.DefaultSelector()
-        self._bell, self._bell_push = socket.socketpair()
-        for end in (self._bell, self._bell_push):
-            end.setblocking(False)
-        self._selector.register(self._bell, selectors.EVENT_READ)
-        self._sockets: set[int] = set()
+        self._readiness = Readiness()
+        self._kept = Kept()
         self._timer_at: float | None = None
         self._multi = self._new_multi()
         self._connected = False
@@ -143,13 +122,12 @@ class MultiSender:
             self._collect()
             until = min(end, self._timer_at or end, self._end_late_lookups(now))
             wait = 0.0 if self._done or woken else max(until - now, 0.0)
-            for key, events in self._selector.select(wait):
-                if key.fileobj is self._bell:
-                    woken = True
-                    self._silence()
-                    self._start_resolved()
-                else:
-                    self._multi.socket_action(key.fd, _ACTIONS[events])
+            rung, ready = self._readiness.wait(wait)
+            for descriptor, action in ready:
+                self._multi.socket_action(descriptor, action)
+            if rung:
+                woken = True
+                self._start_resolved()
             self._collect()
             if self._done or woken or time.monotonic() >= end:
                 break
@@ -159,9 +137,7 @@ class MultiSender:
 
     def wake(self) -> None:
         """End the present or the next `poll` early; from any thread."""
-        # A full pipe is a bell that rings already; a closed one has nobody left to wake.
-        with contextlib.suppress(OSError):
-            self._bell_push.send(b"!")
+        self._readiness.ring()
 
     def close(self) -> list[Call]:
         """Abort; return the calls whose outcome was not returned. Their requests may have arrived or not."""
@@ -181,20 +157,28 @@ class MultiSender:
         for transfer in self._spare:
             transfer.curl.close()
         self._spare.clear()
-        self._selector.close()
-        self._bell.close()
-        self._bell_push.close()
+        self._readiness.close()
         return unfinished
 
     def _new_transfer(self) -> Transfer:
         return Transfer(
-            self._policy, max_body=self._max_body, idle_seconds=self._idle_seconds, ca_file=self._ca_file
+            self._policy,
+            max_body=self._max_body,
+            idle_seconds=self._idle_seconds,
+            ca_file=self._ca_file,
+            on_socket=self._new_socket,
+            kept=self._kept,
         )
+
+    def _new_socket(self, descriptor: int) -> None:
+        # The number may be that of an idle connection which libcurl has closed since.
+        self._readiness.forget((descriptor,))
+        self._kept.opened(descriptor)
 
     def _new_multi(self) -> pycurl.CurlMulti:
         multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_MAXCONNECTS, self._max_in_flight)
-        multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._readiness.follow)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         return multi
 
@@ -272,7 +256,13 @@ class MultiSender:
                 self._ended(curl, code, detail)
 
     def _ended(self, curl: pycurl.Curl, code: int, detail: str) -> None:
-        transfer = self._active.pop(curl)
+        transfer = self._active[curl]
+        if transfer.stale:
+            self._multi.remove_handle(curl)
+            transfer.renew()
+            self._multi.add_handle(curl)
+            return
+        del self._active[curl]
         self._done.append(transfer.finish(code, detail))
         self._multi.remove_handle(curl)
         self._spare.append(transfer)
@@ -287,35 +277,13 @@ class MultiSender:
         """
         if self._connected and not self._active and time.monotonic() - self._last_used >= self._idle_seconds:
             self._multi.close()
-            for descriptor in list(self._sockets):
-                self._forget(descriptor)
+            self._readiness.forget()
             self._timer_at = None
             self._multi = self._new_multi()
             self._connected = False
 
     def _on_timer(self, milliseconds: int) -> None:
         self._timer_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
-
-    def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        """Follow libcurl's wish to watch a socket, or no longer to."""
-        if what == pycurl.POLL_REMOVE:
-            self._forget(descriptor)
-        elif what in _EVENTS:
-            if descriptor in self._sockets:
-                self._selector.modify(descriptor, _EVENTS[what])
-            else:
-                self._selector.register(descriptor, _EVENTS[what])
-                self._sockets.add(descriptor)
-
-    def _forget(self, descriptor: int) -> None:
-        if descriptor in self._sockets:
-            self._sockets.discard(descriptor)
-            self._selector.unregister(descriptor)
-
-    def _silence(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while len(self._bell.recv(4096)) == 4096:
-                pass
 
 
 def _check_lines(headers: list[str] | list[bytes]) -> None:
@@ -324,6 +292,11 @@ def _check_lines(headers: list[str] | list[bytes]) -> None:
     Raises:
         ValueError: there is one.
     """
-    for line in headers:
-        if _SPLITS_TEXT.search(line) if isinstance(line, str) else _SPLITS_BYTES.search(line):
-            raise ValueError("a header line holds a line break")
+    if isinstance(headers[0] if headers else "", str):
+        text = "\n".join(headers)  # type: ignore[arg-type]
+        broken = text.count("\n") >= max(len(headers), 1) or "\r" in text or "\0" in text
+    else:
+        raw = b"\n".join(headers)  # type: ignore[arg-type]
+        broken = raw.count(b"\n") >= len(headers) or b"\r" in raw or b"\0" in raw
+    if broken:
+        raise ValueError("a header line holds a line break")

@@ -45,7 +45,6 @@ from hub.net.sockets import Deadline, tls_context
 if TYPE_CHECKING:
     import ssl
 
-MAX_HEADER_BYTES = 65_536
 _READ_BYTES = 65_536
 
 Auth = Callable[[PreparedRequest], PreparedRequest]
@@ -131,8 +130,6 @@ class _Exchange(BaseAdapter):
         got.timings.first_byte_ms = (time.perf_counter() - connection.sent_at) * 1000
         connection.phase = Phase.BODY
         pairs = answer.headers.items()
-        if sum(len(name) + len(value) + 4 for name, value in pairs) > MAX_HEADER_BYTES:
-            raise http.client.HTTPException("headers over the cap")
         got.status = answer.status
         got.headers = collect_headers(pairs)
         decoder = decoder_for(got.headers.get("content-encoding", ""))

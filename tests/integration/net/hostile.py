@@ -18,7 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hub.core.secret import Secret
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass
@@ -153,7 +156,7 @@ def resets(start: bytes) -> Behaviour:
         server.read_request(sock)
         if start:
             sock.sendall(start)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
     return behave
 
@@ -170,31 +173,52 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def certificate(folder: Path, *, name: str = "", ip: str = "127.0.0.1") -> tuple[ssl.SSLContext, str]:
-    """A self-made certificate: the server's context, and the file that a client would have to trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub test")])
+def _made(
+    key: ec.EllipticCurvePrivateKey,
+    name: str,
+    alternative: x509.GeneralName | None,
+    days: tuple[int, int] = (-2, 1),
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
-    alternative: x509.GeneralName = x509.DNSName(name) if name else x509.IPAddress(ipaddress.ip_address(ip))
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
     )
+    if alternative is not None:
+        builder = builder.add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+    return builder.sign(key, hashes.SHA256())
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def client_identity(name: str) -> tuple[str, Secret]:
+    """A self-made client certificate and its key, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = _made(key, name, None).public_bytes(serialization.Encoding.PEM)
+    return pem.decode(), Secret(_key_pem(key).decode())
+
+
+def certificate(
+    folder: Path, *, name: str = "", ip: str = "127.0.0.1", expired: bool = False
+) -> tuple[ssl.SSLContext, str]:
+    """A self-made certificate: the server's context, and the file that a client would have to trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    alternative: x509.GeneralName = x509.DNSName(name) if name else x509.IPAddress(ipaddress.ip_address(ip))
+    made = _made(key, "hub test", alternative, (-3, -1) if expired else (-2, 1))
     cert_file, key_file = folder / "cert.pem", folder / "key.pem"
     cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
+    key_file.write_bytes(_key_pem(key))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert_file, key_file)
     return context, str(cert_file)

@@ -152,8 +152,9 @@ def test_a_known_name_goes_on_while_its_servers_are_down(monkeypatch: pytest.Mon
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
+    reply = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
     sender = MultiSender(LOOPBACK, max_in_flight=10)
-    with Server(answers(OK, close=True)).running() as server:
+    with Server(answers(reply, close=True)).running() as server:
         with monkeypatch.context() as patched:
             patched.setattr(socket, "getaddrinfo", getaddrinfo)
             for number in range(4):

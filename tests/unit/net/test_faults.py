@@ -69,6 +69,8 @@ def test_a_python_fault_has_one_class_in_its_phase(error: Exception, phase: Phas
         (pycurl.E_FTP_WEIRD_SERVER_REPLY, E.PROTOCOL),
         (pycurl.E_BAD_CONTENT_ENCODING, E.PROTOCOL),
         (pycurl.E_UNSUPPORTED_PROTOCOL, E.PROTOCOL),
+        (pycurl.E_WRITE_ERROR, E.PROTOCOL),
+        (pycurl.E_BAD_FUNCTION_ARGUMENT, E.INTERNAL),
         (pycurl.E_OUT_OF_MEMORY, E.INTERNAL),
     ],
 )
@@ -107,3 +109,15 @@ def test_a_broken_answer_is_told_from_a_broken_connection() -> None:
     assert of(pycurl.E_GOT_NOTHING, "", answered=False, os_errno=0) is E.RESET
     assert of(pycurl.E_RECV_ERROR, "chunk hex-length char", answered=True, os_errno=0) is E.PROTOCOL
     assert of(pycurl.E_RECV_ERROR, "reset", answered=True, os_errno=errno.ECONNRESET) is E.RESET
+
+
+def test_a_refused_client_certificate_is_told_from_a_reset() -> None:
+    def of(detail: str, *, answered: bool) -> E:
+        return curl_faults.classify(
+            pycurl.E_RECV_ERROR, detail, resolved=True, connected=True, answered=answered, os_errno=0
+        )[0]
+
+    alert = "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0"
+    assert of(alert, answered=False) is E.TLS
+    assert of(alert, answered=True) is E.RESET
+    assert of("Recv failure: Connection reset by peer", answered=False) is E.RESET

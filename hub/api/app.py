@@ -20,6 +20,7 @@ from hub.api import access_routes, openapi, operations
 from hub.api.body_limit import BodyLimit
 from hub.api.edge import Edge
 from hub.api.metrics import LedgerDepth, RequestMetrics
+from hub.api.protocol import ENDING
 from hub.api.readiness import Readiness
 from hub.api.strict_json import StrictJson
 from hub.api.upkeep import KeyUse
@@ -41,11 +42,24 @@ from hub.webhooks.directory import Directory
 from hub.webhooks.endpoints import api as endpoints
 from hub.webhooks.publish_route import publish_events
 from hub.webhooks.replay import api as replay
+from hub.webhooks.streaming import api as streaming
+from hub.webhooks.streaming.response import Streams
 
 PREFIX = "/v1"
 PUBLISH_PATH = f"{PREFIX}/events"
 
-_FEATURES = (endpoints, webhooks, replay, catalogue, sources, integrations, monitoring, access_routes)
+# Before `webhooks`, whose `/events/{event_id}` would take its path.
+_FEATURES = (
+    endpoints,
+    streaming,
+    webhooks,
+    replay,
+    catalogue,
+    sources,
+    integrations,
+    monitoring,
+    access_routes,
+)
 
 
 class Application(FastAPI):
@@ -106,7 +120,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     services: Services = app.state.services
     # Probes and scrapes have a connection of their own, which a busy pool cannot take from them.
     probe = make_engine(
@@ -121,13 +135,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.committer = committer = Committer(
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
     )
+    app.state.streams = streams = Streams(services.engine, SystemClock())
     key_use = KeyUse(services.engine, services.authenticator)
     app.state.receiver = receiver = receive_route.Receiver(services, SystemClock())
     await committer.start()
     await receiver.start()
     await key_use.start()
     try:
-        yield
+        yield {ENDING: streams.ending}
     finally:
         await receiver.stop()
         sandbox.close()

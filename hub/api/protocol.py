@@ -14,6 +14,8 @@ from hub.web.problems import MEDIA_TYPE, Problem
 
 #: Request line and headers together, in bytes; one read of the socket may come on top.
 MAX_HEAD_BYTES = 65_536
+#: In the lifespan's state: the `asyncio.Event` that ends answers which go on for ever.
+ENDING = "ending"
 
 
 class HubProtocol(HttpToolsProtocol):
@@ -32,6 +34,12 @@ class HubProtocol(HttpToolsProtocol):
         """Its head has ended."""
         self._in_head = False
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """The server is about to end: it would wait for streams until its patience is over, and cut them off."""
+        if (ending := self.app_state.get(ENDING)) is not None:
+            ending.set()
+        super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in."""

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from urllib.parse import quote
 
 from hub.client.encoding import event_to_json, to_json
+from hub.client.streaming import EventStream
 from hub.client.transport import Transport
 from hub.core.ids import new_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from hub.client.results import (
@@ -63,6 +64,7 @@ class HttpClient:
 
     def __init__(self, base_url: str, api_key: str, *, timeout: float = 10.0, retries: int = 4) -> None:
         self._http = Transport(base_url, api_key, timeout=timeout, retries=retries)
+        self._retries = retries
 
     def __repr__(self) -> str:
         return f"HttpClient({self._http.base_url!r})"
@@ -123,6 +125,30 @@ class HttpClient:
         """A page of events, of one type if one is given."""
         page: Page[Event] = self._get("/v1/events", type=type, limit=limit, cursor=cursor)
         return page
+
+    def stream_events(
+        self,
+        *,
+        types: Iterable[str] = (),
+        labels: Iterable[str] = (),
+        kind: Literal["events", "operations"] | None = None,
+        after: str | None = None,
+        notify: Callable[[str], None] | None = None,
+    ) -> EventStream:
+        """Follow events as they are accepted; connected when this returns, and again whenever that breaks.
+
+        Args:
+            types: event types, prefixes such as `invoice.*`; none for all.
+            labels: only events that carry one of them.
+            kind: `operations`: what the hub says about endpoints and deliveries; None: both.
+            after: `msg_…` to resume after, with some of the seconds before it; None: from now on.
+            notify: told in a sentence when the connection broke, and when it is back.
+
+        Returns:
+            To iterate over, and to close: `with hub.stream_events(types=["invoice.*"]) as events: …`.
+        """
+        query = {"types": ",".join(types) or None, "labels": ",".join(labels) or None, "kind": kind}
+        return EventStream(self._http, query, after=after, notify=notify, retries=self._retries)
 
     # -- executions ------------------------------------------------------------------------------------------
 

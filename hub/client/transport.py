@@ -34,6 +34,7 @@ _LONGEST_PAUSE = 5.0
 #: A hub that asks for a longer pause gets none: the caller is told instead, seconds.
 _LONGEST_RETRY_AFTER = 30.0
 _POOL = 32
+_STREAM = "text/event-stream"
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
@@ -183,6 +184,44 @@ class Transport:
                 if last or not again or asked > _LONGEST_RETRY_AFTER:
                     raise problem
             self._sleep(max(asked, pause_before(tries, self._rng)))
+
+    def open(
+        self, path: str, *, query: Mapping[str, Any], headers: Mapping[str, str], silence: float
+    ) -> requests.Response:
+        """Begin a stream of server-sent events: one try, the answer's body is the caller's to read and to close.
+
+        Args:
+            path: from the root.
+            query: parameters; those that are None are left out.
+            headers: more headers.
+            silence: seconds without a byte after which it is given up.
+
+        Raises:
+            HubApiError: the hub refused it.
+            HubUnreachable: no usable answer.
+        """
+        try:
+            answer = self._open_session().get(
+                self.base_url + path,
+                params=query,
+                headers={"Accept": _STREAM, "Accept-Encoding": "identity", **headers},
+                auth=self._auth,
+                allow_redirects=False,
+                timeout=(self._timeout, silence),
+                stream=True,
+            )
+            if answer.status_code >= 300:
+                raise _problem(answer, time.time())
+        except requests.RequestException as error:
+            raise HubUnreachable(_no_answer(self.base_url, error, 1)) from None
+        if not answer.headers.get("Content-Type", "").startswith(_STREAM):
+            answer.close()
+            raise HubUnreachable(f"What answers at {self.base_url} is not a hub: its answer is no stream.")
+        return answer
+
+    def wait(self, seconds: float) -> None:
+        """Pause between tries."""
+        self._sleep(seconds)
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.integration.api.conftest import bell, hub, services, settings
+
+__all__ = ["bell", "hub", "services", "settings"]

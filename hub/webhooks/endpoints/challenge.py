@@ -108,11 +108,9 @@ def _ask(hub: Services, row: Row[Any], target: Target, word: str, now: datetime)
     key = new_uuid()
     envelope = Envelope(key, f"challenge_{key.hex}", "hub", TYPE, stamp, "", body)
     job = Job(key, row.tenant_id, 1, 1, 0, target, envelope, body)
+    session = GuardedSession(hub.policy)
     runner = DeliveryRunner(
-        MultiSender(hub.policy, max_in_flight=1),
-        SystemClock(),
-        Sandbox(),
-        TokenSource(GuardedSession(hub.policy)),
+        MultiSender(hub.policy, max_in_flight=1), SystemClock(), Sandbox(), TokenSource(session)
     )
     deadline = time.monotonic() + _SECONDS + 1.0
     try:
@@ -122,4 +120,5 @@ def _ask(hub: Services, row: Row[Any], target: Target, word: str, now: datetime)
                 return outcome if isinstance(outcome, Outcome) else None
     finally:
         runner.abort()
+        session.close()
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from cryptography import x509
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.integration.integrations.provider import Provider
+from tests.integration.integrations.provider import Answer, Call, Provider
 from tests.integration.webhooks.endpoints.conftest import Api, row_id
 
 WORD = "correct-horse-battery"
@@ -96,6 +97,34 @@ def test_client_credentials_are_compiled_for_the_sender(api: Api) -> None:
     assert (target.token.client_secret.reveal(), target.token.scopes) == (WORD, ("events:write",))
     assert (target.token.client_auth, target.token.audience) == ("post", "https://crm.example")
     assert WORD not in repr(target)
+
+
+def token_endpoint(call: Call) -> Answer:
+    if call.path != "/token":
+        return Answer(200, call.body)
+    secret = parse_qs(call.body.decode())["client_secret"][0]
+    if secret != WORD:
+        return Answer(401, b'{"error": "invalid_client"}')
+    return Answer(200, b'{"access_token": "short-lived", "token_type": "bearer", "expires_in": 300}')
+
+
+def test_a_token_is_fetched_for_deliveries_and_for_the_challenge(api: Api, receiver: Provider) -> None:
+    receiver.default = token_endpoint
+    auth = {
+        "mode": "oauth2_client_credentials", "token_url": f"{receiver.url}/token", "client_id": "hub",
+        "client_secret": WORD, "client_auth": "post",
+    }  # fmt: skip
+    made = api.make(f"{receiver.url}/hook", auth=auth, challenge=True)
+    assert api.post(f"/endpoints/{made['id']}/verify")["status"] == "active"
+    api.world.publish("1", "2")
+    api.world.deliver()
+    hooks = [call for call in receiver.calls if call.path == "/hook"]
+    assert [call.headers["authorization"] for call in hooks] == ["Bearer short-lived"] * 3
+    assert len(receiver.calls) - len(hooks) == 2
+    api.call("PATCH", f"/endpoints/{made['id']}", json={"auth": {**auth, "client_secret": "wrong"}})
+    refused = api.call("POST", f"/endpoints/{made['id']}/verify")
+    assert (refused.status_code, "invalid_client" in refused.json()["detail"]) == (409, True)
+    assert "wrong" not in refused.text
 
 
 def certificate(name: str, ends: datetime) -> dict[str, str]:

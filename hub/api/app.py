@@ -98,6 +98,7 @@ def create_app(services: Services) -> FastAPI:
         receive_route.PATH, receive_route.receive, methods=receive_route.METHODS, include_in_schema=False
     )
     app.include_router(operations.router)
+    app.include_router(endpoints.public)
     for feature in _FEATURES:
         app.include_router(feature.router, prefix=PREFIX)
 

@@ -18,6 +18,7 @@ from hub.queue.contracts import TaskName
 from hub.web.auth import requires
 from hub.web.etags import IfMatch, etag_of
 from hub.web.paging import Page, Paging, page_of
+from hub.web.problems import MEDIA_TYPE
 from hub.web.services import Hub, Services
 from hub.webhooks.endpoints import (
     challenge,
@@ -35,6 +36,8 @@ from hub.webhooks.endpoints.overlap import live
 from hub.webhooks.signing import jwk_of
 
 router = APIRouter(tags=["Endpoints"])
+#: Routes that need no API key, outside of `/v1`.
+public = APIRouter(tags=["Endpoints"])
 
 Reader = Annotated[Principal, requires("endpoints:read")]
 Writer = Annotated[Principal, requires("endpoints:write")]
@@ -265,7 +268,17 @@ def read_keys(endpoint_id: str, hub: Hub, caller: Reader) -> views.JsonWebKeys:
         return _keys(store.find_endpoint(conn, caller.tenant_id, _id(endpoint_id)))
 
 
-@router.get("/jwks/{endpoint_id}", summary="Public keys of an endpoint, for its receiver")
+_PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+@public.get(
+    "/jwks/{endpoint_id}",
+    summary="Public keys of an endpoint, for its receiver",
+    responses={
+        404: {"description": "There are none.", **_PROBLEM},
+        422: {"description": "Not an id.", **_PROBLEM},
+    },
+)
 def read_public_keys(endpoint_id: str, response: Response, hub: Hub) -> views.JsonWebKeys:
     """Needs no API key: whoever receives from the endpoint verifies `v1a` signatures with these."""
     with hub.engine.connect() as conn:

@@ -70,7 +70,7 @@ class Endpoint(BaseModel):
     headers: dict[str, str]
     secret: SecretView | None = Field(description="Null: it is gone from the vault.")
     previous_secrets: list[OldSecretView]
-    public_key: str | None = Field(description="`whpk_…` of its ed25519 key; as JWKS at `/v1/jwks/{id}`.")
+    public_key: str | None = Field(description="`whpk_…` of its ed25519 key; as JWKS at `/jwks/{id}`.")
     previous_public_keys: list[OldKeyView]
     signature_profiles: list[Any]
     auth: dict[str, Any] = Field(description="`mode` and what is not secret of it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from hub.db.states import State
 
@@ -169,7 +170,8 @@ class Receiver:
         name: of both.
         patterns: which events it takes.
         prefixes: the same for the demo's own types, decided here and not by the hub's matching.
-        failures: how many calls of each event it answers with 500 before it accepts.
+        failures: how many calls of one event in four it answers with 500 before it accepts: often enough to be
+            seen, too seldom for the hub to stop calling it.
         gone: it answers 410 to everything.
     """
 
@@ -182,6 +184,10 @@ class Receiver:
     def takes(self, event_type: str) -> bool:
         """Whether events of this type have to reach it."""
         return event_type.startswith(self.prefixes)
+
+    def failures_of(self, webhook_id: str) -> int:
+        """How many calls of this event it answers with 500."""
+        return self.failures if crc32(webhook_id.encode()) % 4 == 0 else 0
 
 
 RECEIVERS = (

@@ -69,7 +69,7 @@ class _Counts:
             self._calls[webhook_id] += 1
             if self._receiver.gone:
                 return 410
-            if self._calls[webhook_id] <= self._receiver.failures:
+            if self._calls[webhook_id] <= self._receiver.failures_of(webhook_id):
                 return 500
             self._accepted[webhook_id] += 1
         return 200

@@ -44,7 +44,7 @@ def check_report(answer: subprocess.CompletedProcess[str]) -> None:
     assert tallies["executions"]["states"] == {"done": 165, "failed": 35}
     assert tallies["healthy"]["states"] == {"done": 2000}
     assert tallies["flaky"]["states"] == {"done": 800}
-    assert tallies["flaky"]["retried"] >= 1600
+    assert tallies["flaky"]["retried"] >= 300
     assert sum(tallies["gone"]["states"].values()) == 1200
     assert set(tallies["gone"]["states"]) <= {"failed", "held"}
 

@@ -170,6 +170,10 @@ def test_pausing_holds_what_waits_for_its_retry(hub: RunningHub, inbox: Inbox, w
     assert wait_for_state(hub, receipt["id"], "held")["reason"] == "endpoint_paused"
     inbox.answer = lambda _: Answer()
     hub.http.update_endpoint(endpoint["id"], status="active")
+    # A retry keeps its time; who does not want to wait for it sends it again.
+    waiting = wait_for_state(hub, receipt["id"], "due")
+    assert waiting["next_attempt_at"] is not None
+    hub.http.resend_delivery(waiting["id"])
     wait_for_state(hub, receipt["id"], "done")
 
 

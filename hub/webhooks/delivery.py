@@ -182,8 +182,9 @@ class DeliverySource:
         if target is not None:
             state, reason = State.EXPIRED, "event_expired"
             if envelope is not None and not expired:
-                # Not readable: a new key or a new row may mend it.
-                state, reason, due_in = State.DUE, target.hold or "", 60.0
+                # Paused this moment: its lane holds it. Not readable: a new key or a new row may mend it.
+                paused = target.hold is not None and target.hold.startswith("endpoint_")
+                state, reason, due_in = State.DUE, target.hold or "", 0.0 if paused else 60.0
         return Completion(row.id, row.tenant_id, row.fence, state, row.step, due_in, reason)
 
     # -- record -------------------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a receiver's answer that are kept.
 _EXCERPT = 16_384
+#: Holds of a target that its lane has as well.
+_HELD_BY_LANE = frozenset({"endpoint_paused", "endpoint_disabled", "endpoint_unverified"})
 #: How long a look at the lanes waits for places when there are none, seconds.
 _FULL_WAIT = 0.02
 #: How long a process may not know that another one opened a breaker, seconds.
@@ -183,8 +185,8 @@ class DeliverySource:
             state, reason = State.EXPIRED, "event_expired"
             if envelope is not None and not expired:
                 # Paused this moment: its lane holds it. Not readable: a new key or a new row may mend it.
-                paused = target.hold is not None and target.hold.startswith("endpoint_")
-                state, reason, due_in = State.DUE, target.hold or "", 0.0 if paused else 60.0
+                due_in = 0.0 if target.hold in _HELD_BY_LANE else 60.0
+                state, reason = State.DUE, target.hold or ""
         return Completion(row.id, row.tenant_id, row.fence, state, row.step, due_in, reason)
 
     # -- record -------------------------------------------------------------------------------------------------------

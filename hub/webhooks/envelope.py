@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import uuid
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from hub.core.ids import Kind, format_id
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Sequence
     from datetime import datetime
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 OPERATIONAL = "hub"
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A message, ready to be sent.
+class Envelope(msgspec.Struct, eq=False):
+    """A message, ready to be sent. Treat it as immutable.
 
     Args:
         message_id: its row.
@@ -32,6 +32,7 @@ class Envelope:
         timestamp: when it was accepted, as it is printed.
         data: the publisher's JSON text.
         body: the bytes of the request.
+        parsed: see `document`.
     """
 
     message_id: uuid.UUID
@@ -41,13 +42,13 @@ class Envelope:
     timestamp: str
     data: str
     body: bytes
-    _document: list[Any] = field(default_factory=list, repr=False, compare=False)
+    parsed: Any = None
 
     def document(self) -> Any:
         """The body as filters and transformations see it; parsed once. Treat it as immutable."""
-        if not self._document:
-            self._document.append(json.loads(self.body))
-        return self._document[0]
+        if self.parsed is None:
+            self.parsed = json.loads(self.body)
+        return self.parsed
 
     @classmethod
     def of(cls, row: Row[Any]) -> Envelope:

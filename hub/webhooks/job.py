@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+import msgspec
+
+from hub.db.states import State
 from hub.net.outcome import Outcome
-
-if TYPE_CHECKING:
-    import uuid
-    from collections.abc import Mapping
-
-    import msgspec
-
-    from hub.db.states import State
-    from hub.webhooks.envelope import Envelope
-    from hub.webhooks.target import Target
-
+from hub.webhooks.envelope import Envelope
+from hub.webhooks.target import Target
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -37,8 +32,7 @@ class NotSent:
     message: str = ""
 
 
-@dataclass(slots=True)
-class Job:
+class Job(msgspec.Struct, eq=False):
     """One delivery, claimed.
 
     Attributes:

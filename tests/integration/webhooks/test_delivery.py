@@ -358,6 +358,39 @@ def test_an_endpoint_whose_row_was_spoilt_is_held_and_costs_the_others_nothing(
     assert set(world.states()) == {("due", "endpoint_unreadable"), ("done", None)}
 
 
+def quarantine(world: World) -> None:
+    """Its worker vanishes three times."""
+    source = world.source()
+    for _ in range(3):
+        (job,) = source.claim(1)[0]
+        world.let_leases_lapse()
+        assert world.sweep() == [job.id]
+
+
+def test_a_delivery_whose_workers_vanished_three_times_is_held_and_can_be_seen_and_sent_again(
+    world: World, receiver: Provider
+) -> None:
+    world.endpoint(receiver.url)
+    world.publish("1")
+    quarantine(world)
+    assert world.seen_states() == [("held", "quarantined")]
+    world.publish("2")
+    world.deliver()
+    assert world.seen_states() == [("held", "quarantined"), ("done", None)]
+    assert resend(world) is State.DUE
+    world.deliver()
+    assert world.states("state, attempt") == [("done", 4), ("done", 1)]
+
+
+def test_a_quarantined_delivery_goes_with_its_endpoint(world: World, receiver: Provider) -> None:
+    endpoint = world.endpoint(receiver.url)
+    world.publish("1")
+    quarantine(world)
+    world.remove(endpoint)
+    world.sweep()
+    assert world.states() == [("cancelled", "endpoint_deleted")]
+
+
 # -- a change of the set-up meets a worker ----------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ Over HTTP, answered when the event or execution is committed:
     from hub.client import HttpClient
 
     hub = HttpClient("https://hub.example.com", os.environ["HUB_API_KEY"])
-    receipt = hub.publish("invoice.paid", {"invoice": "in_42"}, id="invoice-in_42-paid")
+    receipt = hub.publish("invoice.paid", {"invoice": "in_42"}, id="invoice-in_42-paid", labels=["eu"])
     done = hub.execute("int_0199…", "get_user", {"path": {"id": 42}}, wait=10)
 
 Through the broker, for services that have Celery and no route to the API; a worker of the hub writes the row:
@@ -26,7 +26,19 @@ In SQL, inside a transaction of your own on the hub's database; what rolls back 
 
 Your role needs `USAGE` on the schema `hub` and `EXECUTE` on these functions, and no right on any table.
 
-All three make the same row. Errors: see `hub.client.errors`.
+All three make the same row.
+
+What a receiver calls on each webhook, and what shows the events of a tenant as they are accepted:
+
+    from hub.client.verify import VerificationFailed, verify
+
+    event = verify(request.get_data(), request.headers, os.environ["WEBHOOK_SECRET"])  # raises VerificationFailed
+
+    with hub.stream_events(types=["invoice.*"]) as events:
+        for event in events:
+            print(event.type, event.data)
+
+Errors: see `hub.client.errors`.
 """
 
 from __future__ import annotations
@@ -40,6 +52,7 @@ from hub.client.errors import BrokerUnavailable, FieldProblem, HubApiError, HubC
 if TYPE_CHECKING:
     from hub.client.celery import CeleryClient
     from hub.client.http import HttpClient
+    from hub.client.verify import VerificationFailed
 
 __all__ = [
     "BrokerUnavailable",
@@ -50,13 +63,19 @@ __all__ = [
     "HubClientError",
     "HubUnreachable",
     "Json",
+    "VerificationFailed",
 ]
 
-_LAZY = {"HttpClient": "hub.client.http", "CeleryClient": "hub.client.celery"}
+# `verify` itself is not here: `hub.client.verify` is the module that holds it.
+_LAZY = {
+    "HttpClient": "hub.client.http",
+    "CeleryClient": "hub.client.celery",
+    "VerificationFailed": "hub.client.verify",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a client when it is asked for: users of HTTP do not load Celery, nor the other way round."""
+    """Import what is asked for: users of HTTP do not load Celery, nor the other way round, receivers neither."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,7 +25,7 @@ from kombu import Connection, Queue
 from kombu.exceptions import KombuError
 from pydantic import ValidationError
 
-from hub.client.encoding import to_json
+from hub.client.encoding import TIMES, time_text, to_json
 from hub.client.errors import BrokerUnavailable
 from hub.core.errors import Invalid
 from hub.core.ids import Kind, new_uuid, parse_id
@@ -34,6 +34,7 @@ from hub.queue.contracts import Queue as QueueName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from hub.client.results import EventInput
 
@@ -92,18 +93,36 @@ class CeleryClient:
     def __repr__(self) -> str:
         return f"CeleryClient({self._broker.as_uri()!r}, {self._tenant!r})"
 
-    def publish(self, type: str, data: Any, id: str | None = None) -> str:
+    def publish(
+        self,
+        type: str,
+        data: Any,
+        id: str | None = None,
+        *,
+        labels: Sequence[str] | None = None,
+        ordering_key: str | None = None,
+        deliver_at: datetime | str | None = None,
+        expires_at: datetime | str | None = None,
+    ) -> str:
         """Publish one event.
 
         Args:
             type: dotted event type, e.g. `invoice.paid`.
             data: any JSON value, or a `Json`; receivers get exactly the bytes that are made of it here.
             id: your own id: publishing it twice, ever, is one event. Made here when not given.
+            labels: endpoints that ask for labels get it when they share one.
+            ordering_key: events of one key reach endpoints with strict ordering one after the other.
+            deliver_at: not before this moment: a time with its zone, or RFC 3339 text.
+            expires_at: what is not delivered by then is not sent any more.
 
         Returns:
             The id, which becomes the `webhook-id`.
         """
-        return self.publish_many([{"type": type, "data": data, "id": id}])[0]
+        event: EventInput = {
+            "type": type, "data": data, "id": id, "labels": labels, "ordering_key": ordering_key,
+            "deliver_at": deliver_at, "expires_at": expires_at,
+        }  # fmt: skip
+        return self.publish_many([event])[0]
 
     def publish_many(self, events: Sequence[EventInput]) -> list[str]:
         """Publish events; all are checked before the first is sent.
@@ -267,6 +286,7 @@ def _check_id(kind: Kind, text: str, field: str) -> None:
 
 def _check_event(event: EventInput, index: int) -> EventIn:
     at = f"events.{index}"
+    given: Mapping[str, Any] = event
     unknown = set(event) - {"type", "data", "id", *_OPTIONS}
     if unknown or "type" not in event or "data" not in event:
         raise ValueError(
@@ -283,7 +303,11 @@ def _check_event(event: EventInput, index: int) -> EventIn:
     data = to_json(event["data"])
     if len(data.encode()) > _MAX_DATA_BYTES:
         raise ValueError(f"{at}.data is over {_MAX_DATA_BYTES} bytes of JSON")
-    options: Any = {name: event[name] for name in _OPTIONS if event.get(name) is not None}  # type: ignore[literal-required]
+    options = {
+        name: time_text(value) if name in TIMES else value
+        for name in _OPTIONS
+        if (value := given.get(name)) is not None
+    }
     try:
         return EventIn(id=event_id, type=event_type, data=data, **options)
     except ValidationError as error:

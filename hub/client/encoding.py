@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from datetime import datetime
+from typing import Any, Final, NoReturn, overload
+
+#: The fields of an event that are moments.
+TIMES: Final = frozenset({"deliver_at", "expires_at"})
 
 
 class Json(str):
@@ -32,12 +36,32 @@ def event_to_json(event: Any) -> str:
     """The JSON of an event, whose `data` may be a `Json`; anything else about it is for the hub to judge.
 
     Raises:
-        TypeError, ValueError: as for `to_json`.
+        TypeError, ValueError: as for `to_json` and `time_text`.
     """
-    if not (isinstance(event, dict) and isinstance(event.get("data"), Json)):
+    if not isinstance(event, dict):
+        return to_json(event)
+    event = {name: time_text(value) if name in TIMES else value for name, value in event.items()}
+    if not isinstance(event.get("data"), Json):
         return to_json(event)
     fields = [f"{to_json(name)}:{to_json(value)}" for name, value in event.items()]
     return "{" + ",".join(fields) + "}"
+
+
+@overload
+def time_text(at: datetime | str) -> str: ...
+@overload
+def time_text(at: datetime | str | None) -> str | None: ...
+def time_text(at: datetime | str | None) -> str | None:
+    """A moment as RFC 3339 text; text stays as it is, for the hub to judge.
+
+    Raises:
+        ValueError: the time says nothing of its zone, so it is a moment only to whoever made it.
+    """
+    if not isinstance(at, datetime):
+        return at
+    if at.utcoffset() is None:
+        raise ValueError("a time must have a zone, such as datetime.now(UTC)")
+    return at.isoformat()
 
 
 def _refuse(name: str) -> NoReturn:

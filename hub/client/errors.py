@@ -3,9 +3,12 @@
 HubClientError
 ├── HubApiError        the hub answered with a problem; the request was refused
 ├── HubUnreachable     no usable answer after all repeats; the hub may or may not have accepted the request
-└── BrokerUnavailable  the broker did not confirm the message; it may or may not hold it
+├── BrokerUnavailable  the broker did not confirm the message; it may or may not hold it
+└── VerificationFailed a webhook is not to be trusted (`hub.client.verify`); `reason` is one of missing_header,
+                       bad_header, bad_timestamp, too_old, too_new, no_known_signature, no_match
 
-After the last two, send the same request with the same id or idempotency key: nothing is done twice.
+After HubUnreachable and BrokerUnavailable, send the same request with the same id or idempotency key: nothing is done
+twice.
 """
 
 from __future__ import annotations

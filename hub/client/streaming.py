@@ -69,12 +69,14 @@ class StreamedEvent:
 class EventStream:
     """Iterate over it; close it, or use it in a `with` block.
 
+    It is connected when it is made, or after as many repeats as other requests get; a connection that breaks later is
+    made again for as long as that takes.
+
     Args:
         transport: to the hub.
         query: of the route.
         after: `msg_…` to resume after; None: from now on.
         notify: told in a sentence when the connection broke, and when it is back.
-        retries: tries to connect at most before this returns; once it was connected there is no limit.
 
     Raises:
         HubApiError: the hub refused it; while iterating, when it does so later (a revoked key).
@@ -88,7 +90,6 @@ class EventStream:
         *,
         after: str | None,
         notify: Callable[[str], None] | None,
-        retries: int,
     ) -> None:
         self._transport = transport
         self._query = query
@@ -100,7 +101,7 @@ class EventStream:
         self._ready: deque[StreamedEvent] = deque()
         self._parser = Parser()
         self._closed = False
-        self._answer: requests.Response | None = self._connect(retries)
+        self._answer: requests.Response | None = self._connect(transport.retries)
 
     def __iter__(self) -> Self:
         return self

@@ -115,7 +115,7 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self._auth = _Bearer(Secret(api_key))
         self._timeout = timeout
-        self._retries = retries
+        self.retries = retries
         self._sleep = sleep
         self._rng = Random() if rng is None else rng  # noqa: S311 - jitter, not a secret
         self._lock = threading.Lock()
@@ -157,7 +157,7 @@ class Transport:
         tries = 0
         while True:
             tries += 1
-            last = tries > self._retries
+            last = tries > self.retries
             asked = 0.0
             try:
                 answer = self._open_session().request(

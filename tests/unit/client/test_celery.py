@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -155,7 +156,27 @@ def test_rabbitmq_has_to_confirm() -> None:
     assert options["confirm_publish"] is True
 
 
-@pytest.mark.parametrize(("name", "absent"), [("HttpClient", "kombu"), ("CeleryClient", "requests")])
+def test_the_options_of_an_event_go_along(client: CeleryClient, sent: list[Any]) -> None:
+    client.publish(
+        "a",
+        1,
+        labels=("eu",),
+        ordering_key="k",
+        deliver_at=datetime(2026, 11, 22, tzinfo=UTC),
+        expires_at="2026-11-23T00:00:00Z",
+    )
+    (event,) = sent[0].events
+    assert (event.labels, event.ordering_key) == (["eu"], "k")
+    assert (event.deliver_at, event.expires_at) == ("2026-11-22T00:00:00+00:00", "2026-11-23T00:00:00Z")
+    with pytest.raises(ValueError, match="zone"):
+        client.publish("a", 1, deliver_at=datetime(2026, 11, 22))  # noqa: DTZ001
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [("HttpClient", "kombu"), ("CeleryClient", "requests"), ("VerificationFailed", "requests")],
+)
 def test_a_client_loads_only_what_it_needs(name: str, absent: str) -> None:
     code = (
         f"import sys; from hub.client import {name};"

@@ -32,6 +32,7 @@ COMMANDS = {
     "executions": ("hub.cli.executions", "executions", "List and show executions."),
     "endpoints": ("hub.cli.endpoints", "endpoints", "Look after endpoints: show, pause, test, rotate, import."),
     "deliveries": ("hub.cli.deliveries", "deliveries", "List, show and resend webhook deliveries."),
+    "replay": ("hub.cli.replay", "replay", "Send events again: what failed, what is missing, or by a filter."),
     "sources": ("hub.cli.sources", "sources", "List and show sources, and what providers sent."),
     "webhooks": ("hub.cli.webhooks", "webhooks", "Sign test requests; say why a signature fails."),
     "doctor": ("hub.cli.doctor", "doctor", "Check every part of a hub and say what to do."),

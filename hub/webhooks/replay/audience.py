@@ -11,7 +11,7 @@ from hub.core.errors import Invalid
 from hub.transforms import Filter, compile_filter
 from hub.webhooks.envelope import OPERATIONAL
 from hub.webhooks.matching import matches
-from hub.webhooks.replay import store
+from hub.webhooks.replay import scan_store
 
 if TYPE_CHECKING:
     import uuid
@@ -101,7 +101,7 @@ class Audience:
 
 def load(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID | None) -> Audience:
     """The tenant's endpoints, or one of them; without it when it is gone."""
-    rows = store.list_members(conn, tenant_id, endpoint_id)
+    rows = scan_store.list_members(conn, tenant_id, endpoint_id)
     return Audience({row.id: Member.of(row) for row in rows})
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core.ids import floor_uuid
 from hub.db.states import State
-from hub.webhooks.replay import store
+from hub.webhooks.replay import scan_store
 from hub.webhooks.replay.documents import Documents
 from hub.webhooks.replay.pages import Page, Position, Selected, bounds, fraction_of_time
 
@@ -52,7 +52,7 @@ class DeliveryScan:
         for _ in range(_ENDPOINTS):
             if endpoint_id is None or room <= 0:
                 break
-            rows = store.page_of_deliveries(
+            rows = scan_store.page_of_deliveries(
                 self.conn, self.criteria.tenant_id, endpoint_id, after=after or low, before=high, limit=room
             )
             judged = self._take(rows, self.audience.members[endpoint_id], want, page)
@@ -90,7 +90,7 @@ class DeliveryScan:
         if not self.criteria.response or not candidates:
             return candidates
         since = floor_uuid(self.criteria.since - _SKEW)
-        statuses = store.last_statuses(self.conn, [row.id for row in candidates], since=since)
+        statuses = scan_store.last_statuses(self.conn, [row.id for row in candidates], since=since)
         return [
             row for row in candidates if row.id in statuses and self.criteria.answered_so(statuses[row.id])
         ]
@@ -102,7 +102,9 @@ class DeliveryScan:
         asked = [row for row in candidates if self._asks(row)]
         if not asked:
             return {row.id for row in candidates}, None
-        events = store.describe_events(self.conn, self.criteria.tenant_id, {row.message_id for row in asked})
+        events = scan_store.describe_events(
+            self.conn, self.criteria.tenant_id, {row.message_id for row in asked}
+        )
         documents = Documents(self.conn)
         wanted: list[tuple[Row[Any], list[Filter]]] = []
         for row in candidates:

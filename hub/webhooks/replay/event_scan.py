@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.db.states import State
-from hub.webhooks.replay import store
+from hub.webhooks.replay import scan_store
 from hub.webhooks.replay.documents import Documents
 from hub.webhooks.replay.pages import MISSING, Page, Position, Selected, before, bounds, fraction_of_time
 
@@ -47,10 +47,12 @@ class EventScan:
         if at.row_id is not None:
             after = at.row_id if at.endpoint_id is None else before(at.row_id)
         page = Page(at)
-        rows = store.page_of_events(self.conn, self.criteria.tenant_id, after=after, before=high, limit=_ROWS)
+        rows = scan_store.page_of_events(
+            self.conn, self.criteria.tenant_id, after=after, before=high, limit=_ROWS
+        )
         planned = self._plan(rows, at)
         # Whether an event was fanned out is read before its deliveries are: fan-out ends both at once.
-        present = store.find_deliveries(
+        present = scan_store.find_deliveries(
             self.conn, [(one.event.id, member.id) for one in planned for member in one.members]
         )
         open_pairs = [

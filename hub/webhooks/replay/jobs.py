@@ -11,7 +11,7 @@ from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, floor_uuid, format_id, new_uuid, parse_id
 from hub.db.states import FINISHED, State
 from hub.transforms import compile_filter
-from hub.webhooks.replay import audience, store
+from hub.webhooks.replay import audience, scan_store, store
 from hub.webhooks.replay.counting import Tally, count
 from hub.webhooks.replay.criteria import OF_DELIVERIES, Criteria
 from hub.webhooks.replay.documents import Documents
@@ -164,8 +164,8 @@ def resend_event(
         Conflict: it was not fanned out yet or must not be sent, or the endpoint does not take it.
     """
     # Before anything is looked at: two of these must not make the same delivery.
-    store.lock_making(conn, caller.tenant_id)
-    event = store.describe_events(conn, caller.tenant_id, [message_id]).get(message_id)
+    scan_store.lock_making(conn, caller.tenant_id)
+    event = scan_store.describe_events(conn, caller.tenant_id, [message_id]).get(message_id)
     name = format_id(Kind.MESSAGE, message_id)
     if event is None:
         raise NotFound(f"There is no event {name}.")
@@ -179,7 +179,7 @@ def resend_event(
         raise Conflict(
             f"The event goes to more than {MAX_AT_ONCE} endpoints: name one, or make a replay of its time."
         )
-    present = store.find_deliveries(conn, [(message_id, one) for one in candidates])
+    present = scan_store.find_deliveries(conn, [(message_id, one) for one in candidates])
     selected = []
     for one in sorted(candidates):
         row = present.get((message_id, one))

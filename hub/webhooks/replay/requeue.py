@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hub.core.ids import child_uuid
 from hub.db.states import State
-from hub.webhooks.replay import store
+from hub.webhooks.replay import scan_store
 from hub.webhooks.store import DELIVERIES, NewDelivery, fan_out
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def requeue(
     """Make all of these due.
 
     Args:
-        conn: a connection inside a transaction that holds `store.lock_making` if anything is to be made.
+        conn: a connection inside a transaction that holds `scan_store.lock_making` if anything is to be made.
         tenant_id: whose.
         selected: what was found in this transaction.
         allowed: the states that a delivery may be in; one that moved on meanwhile is left alone.
@@ -55,6 +55,6 @@ def requeue(
     ]
     if made:
         fan_out(conn, made, done=[], owner="", lease=0.0)
-        store.clear_reasons(conn, {one.message_id for one in made})
+        scan_store.clear_reasons(conn, {one.message_id for one in made})
         DELIVERIES.wake(conn, {one.endpoint_id for one in made})
     return [*revived, *(one.id for one in made)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hub.core.errors import HubError
-from hub.webhooks.replay import pacing, store
+from hub.webhooks.replay import pacing, scan_store, store
 from hub.webhooks.replay.audience import Audiences
 from hub.webhooks.replay.criteria import MAKING, Criteria
 from hub.webhooks.replay.pages import Page, Position
@@ -133,7 +133,7 @@ class Runner:
     def _work(self, conn: Connection, row: Row[Any]) -> int:
         criteria = Criteria.of(row)
         if criteria.kind in MAKING:
-            store.lock_making(conn, row.tenant_id)
+            scan_store.lock_making(conn, row.tenant_id)
         audience = self._audiences.get(conn, row.tenant_id, row.endpoint_id)
         if row.endpoint_id is not None and not len(audience):
             gone = {"state": "failed", "reason": "endpoint_deleted", "error": "The endpoint was deleted."}

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from psycopg import sql
 from sqlalchemy import text
 
-from hub.db.schema import SCHEMA
-
 if TYPE_CHECKING:
     import psycopg
     from sqlalchemy import Connection

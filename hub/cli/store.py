@@ -8,7 +8,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.errors import Conflict, Invalid
-from hub.db.schema import SCHEMA
 from hub.db.states import QUARANTINED
 
 if TYPE_CHECKING:

@@ -27,8 +27,10 @@ _LEDGERS = frozenset({"message", "delivery", "execution", "check_run"})
 _LIVE_DELIVERIES = (
     "SELECT 1 FROM hub.delivery_waiting WHERE id >= CAST(:first AS uuid) AND id < CAST(:next AS uuid)",
     "SELECT 1 FROM hub.delivery_order WHERE id >= CAST(:first AS uuid) AND id < CAST(:next AS uuid)",
-    "SELECT 1 FROM hub.delivery_lease, unnest(ids) AS leased(id)"
-    " WHERE leased.id >= CAST(:first AS uuid) AND leased.id < CAST(:next AS uuid)",
+    (
+        "SELECT 1 FROM hub.delivery_lease, unnest(ids) AS leased(id)"
+        " WHERE leased.id >= CAST(:first AS uuid) AND leased.id < CAST(:next AS uuid)"
+    ),
     "SELECT 1 FROM hub.outbox WHERE message_id >= CAST(:first AS uuid) AND message_id < CAST(:next AS uuid)",
 )
 _LISTED = {"message": _LIVE_DELIVERIES, "delivery": _LIVE_DELIVERIES}

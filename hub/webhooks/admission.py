@@ -48,10 +48,12 @@ class Ended(NamedTuple):
 
 @dataclass(slots=True)
 class _Endpoint:
-    """Args:
-    calls: under way.
-    seconds: what a call takes, on average.
-    progress_at: when one ended last, or the first of these began.
+    """What is known of one endpoint.
+
+    Attributes:
+        calls: under way.
+        seconds: what a call takes, on average.
+        progress_at: when one ended last, or the first of these began.
     """
 
     calls: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from hub.webhooks.directory import Directory
     from hub.webhooks.job import Result
     from hub.webhooks.statistics import Statistics
+
+log = logging.getLogger(__name__)
 
 #: Bytes of a receiver's answer that are kept.
 _EXCERPT = 16_384
@@ -314,8 +317,11 @@ class DeliverySource:
     def flush(self) -> None:
         """Write the statistics that were not written yet."""
         flush = self._statistics.flush_if_due(None)
-        with self._engine.begin() as conn:
-            flush(conn)
+        try:
+            with self._engine.begin() as conn:
+                flush(conn)
+        except SQLAlchemyError as error:
+            log.warning("Statistics of endpoints were not written (%s).", type(error).__name__)
 
 
 class _Deciding:

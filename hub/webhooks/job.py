@@ -6,13 +6,16 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from hub.db.states import State
 from hub.net.outcome import Outcome
 from hub.webhooks.envelope import Envelope
 from hub.webhooks.target import Target
+
+if TYPE_CHECKING:
+    from hub.db.states import State
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub.core.errors import FieldError, Invalid
-from hub.webhooks.events import Event
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
 
     from hub.webhooks.catalogue.validation import Judgement
+    from hub.webhooks.events import Event
 
     Check = Callable[[uuid.UUID, str, str], Judgement | None]
 

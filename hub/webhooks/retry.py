@@ -68,7 +68,7 @@ def schedule_of(policy: Mapping[str, Any] | None, default: tuple[float, ...]) ->
     return tuple(min(longest, delay(n)) for n in range(policy["max_retries"]))
 
 
-def next_step(
+def next_step(  # noqa: PLR0911 - one line a case
     schedule: tuple[float, ...], outcome: Outcome, step: int, now: datetime, rng: Random
 ) -> Decision:
     """Decide what follows an attempt.

@@ -169,7 +169,8 @@ def list_queued(
     rows = conn.execute(
         text(
             "SELECT o.tenant_id, o.ordering_key, o.message_id"
-            " FROM unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS k(tenant_id, ordering_key) CROSS JOIN LATERAL (SELECT * FROM hub.outbox"
+            " FROM unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS k(tenant_id, ordering_key)"
+            " CROSS JOIN LATERAL (SELECT * FROM hub.outbox"
             " WHERE tenant_id = k.tenant_id AND ordering_key = k.ordering_key AND due_at <= now()"
             " ORDER BY message_id LIMIT 1000) o"
         ),

@@ -16,15 +16,15 @@ def send_deliveries(_payload: Doorbell) -> dict[str, Any]:
     """Fan out due messages and send due deliveries until there are none."""
     source = context.get_delivery_source()
     try:
-        report = run_pump(
+        return run_pump(
             TaskName.DELIVERIES_SEND,
             source,
             context.get_delivery_runner(),
             capacity=get_settings().deliver_in_flight,
         )
-        source.flush()
-        return report
     except Exception:
         # A pump that fails aborts its calls, which closes the sender: the next pump needs a new one.
         context.get_delivery_runner.cache_clear()
         raise
+    finally:
+        source.flush()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks import cpu
+from tests.benchmarks import proc
 from tests.benchmarks.program import LoggedServer
+from tests.benchmarks.running import Bench
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,43 @@ def watch(server: LoggedServer, count: int, pids: Sequence[int], *, seconds: flo
         NoResult: it took longer.
     """
     server.wait_for(1, seconds=seconds)
-    seen, before = server.count(), sum(map(cpu.seconds, pids))
+    seen, before = server.count(), sum(map(proc.cpu_seconds, pids))
     server.wait_for(count, seconds=seconds)
-    spent = sum(map(cpu.seconds, pids)) - before
-    return Drained([time for time, _ in server.requests()], spent * 1000 / max(1, count - seen))
+    spent = sum(map(proc.cpu_seconds, pids)) - before
+    return Drained([one.at for one in server.requests()], spent * 1000 / max(1, count - seen))
+
+
+def backlog(
+    bench: Bench, publish: Callable[[], object], count: int, *, processes: int = 1, calls: int | None = None
+) -> tuple[float, Drained]:
+    """Publish while the deliver worker is stopped, then let one deliver it.
+
+    Args:
+        bench: the run.
+        publish: makes the backlog.
+        count: deliveries that it makes.
+        processes: of the worker.
+        calls: requests that are expected at least, when that is not one for each delivery.
+
+    Returns:
+        Deliveries per second from the first request that the receiver sees to the last delivery that is recorded in
+        its row, fan-out of the messages included, the worker's start excluded; and what the receiver saw.
+
+    Raises:
+        NoResult: it took too long, or rows and receiver do not agree.
+    """
+    with bench.stopped("deliver"):
+        bench.fresh()
+        publish()
+        if processes > 1:
+            with bench.worker("deliver", processes=processes):
+                return _drain(bench, count, calls or count)
+    return _drain(bench, count, calls or count)
+
+
+def _drain(bench: Bench, count: int, calls: int) -> tuple[float, Drained]:
+    pids = [bench.pid("deliver"), *bench.server_pids]
+    drained = watch(bench.receiver, calls, pids, seconds=60)
+    rows = bench.wait_recorded(count, seconds=30)
+    times = [one.at for one in bench.receiver.requests()]
+    return count / (max(rows.last, times[-1]) - times[0]), drained

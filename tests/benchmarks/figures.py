@@ -14,7 +14,7 @@ class Figure:
     Args:
         name: what was measured, in words.
         value: the number.
-        unit: `1/s`, `ms`, `MiB`, `x`, or empty for a count.
+        unit: `1/s`, `s`, `ms`, `MB`, `%`, `x`, or empty for a count.
         at_least: the promise, when more is better.
         at_most: the promise, when less is better.
         note: how it was measured, where the name does not say.
@@ -48,7 +48,12 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def latency_figures(
-    name: str, seconds: Sequence[float], *, p95_at_most: float | None = None, note: str = ""
+    name: str,
+    seconds: Sequence[float],
+    *,
+    p95_at_most: float | None = None,
+    p99_at_most: float | None = None,
+    note: str = "",
 ) -> list[Figure]:
     """p50, p95 and p99 in milliseconds.
 
@@ -56,9 +61,10 @@ def latency_figures(
         name: what took so long.
         seconds: one value for each sample.
         p95_at_most: the promise about p95, milliseconds.
+        p99_at_most: the promise about p99, milliseconds.
         note: shown with each.
     """
-    bounds = {95: p95_at_most}
+    bounds = {95: p95_at_most, 99: p99_at_most}
     return [
         Figure(f"{name}, p{p}", percentile(seconds, p) * 1000, "ms", at_most=bounds.get(p), note=note)
         for p in (50, 95, 99)

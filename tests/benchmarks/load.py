@@ -1,7 +1,7 @@
 """The load generator: `python -m tests.benchmarks.load`, a spec as JSON on its input, a result as JSON on its output.
 
-One body, sent again and again over keep-alive connections, by a raw asyncio protocol: a client library would take
-more of the two cores than the hub that is measured.
+A few bodies, sent in turn over keep-alive connections, by a raw asyncio protocol: a client library would take more of
+the two cores than the hub that is measured. What it takes itself, and how late it was, is part of the result.
 
 - Closed loop (`rate` null): each connection sends its next request when the answer to the last one is there.
 - Open loop: requests are due at fixed times, whatever the answers do. A request that finds no idle connection waits
@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 import time
 from collections import Counter, deque
 from typing import Any, cast
+
+from tests.benchmarks import proc
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ID = re.compile(rb'"id":"([^"]+)"')
@@ -30,6 +33,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._due = 0.0
+        self._number = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -41,7 +45,8 @@ class Connection(asyncio.Protocol):
         """Send the request that was due at this Unix time."""
         assert self._transport is not None
         self._due = due
-        self._transport.write(self._run.request)
+        self._number, request = self._run.next_request()
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -54,7 +59,7 @@ class Connection(asyncio.Protocol):
             return
         status, body = int(self._buffer[9:12]), self._buffer[end + 4 : total]
         self._buffer = self._buffer[total:]
-        self._run.answered(self, self._due, status, body)
+        self._run.answered(self, self._due, self._number, status, body)
 
     def close(self) -> None:
         """Close it; nothing is under way."""
@@ -66,20 +71,14 @@ class Run:
     """One run of the generator.
 
     Args:
-        spec: `port`, `path`, `headers`, `body`, `connections`, `rate` (1/s or null), `seconds` or `requests`,
-            `expected` (status), `ids` (keep the first id of each answer).
+        spec: `port`, `path`, `headers` (`{n}` in one stands for the request's number), `bodies`, `connections`, `rate`
+            (1/s or null), `seconds` or `requests`, `expected` (status), `ids` (keep the first id of each answer).
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        body = spec["body"].encode()
-        lines = [
-            f"POST {spec['path']} HTTP/1.1",
-            f"Host: 127.0.0.1:{spec['port']}",
-            *(f"{name}: {value}" for name, value in spec["headers"].items()),
-            "Content-Type: application/json",
-            f"Content-Length: {len(body)}",
-        ]
-        self.request = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        #: Of each body, what comes before and after the request's number.
+        self._requests = [_split(spec, body.encode()) for body in spec["bodies"]]
+        self._sent = 0
         self._spec = spec
         self._left: float = spec["requests"] or float("inf")
         self._ends = 0.0
@@ -91,6 +90,8 @@ class Run:
         self._fault = ""
         self._due: list[float] = []
         self._done: list[float] = []
+        self._numbers: list[int] = []
+        self._lags: list[float] = []
         self._ids: list[str] = []
         self._statuses: Counter[int] = Counter()
         self._sample = b""
@@ -103,6 +104,7 @@ class Run:
             _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", spec["port"])
             self._idle.append(connection)
         everybody = list(self._idle)
+        began, cpu = time.monotonic(), time.process_time()
         self._ends = time.time() + (spec["seconds"] or 3600)
         self._more = True
         if spec["rate"]:
@@ -120,7 +122,15 @@ class Run:
             connection.close()
         if unexpected := {s: n for s, n in self._statuses.items() if s != spec["expected"]}:
             raise RuntimeError(f"unexpected answers {unexpected}, such as {self._sample[:300]!r}")
-        return {"due": self._due, "answered": self._done, "ids": self._ids}
+        lags = sorted(self._lags)
+        return {
+            "due": self._due,
+            "answered": self._done,
+            "numbers": self._numbers,
+            "ids": self._ids,
+            "cpu": (time.process_time() - cpu) / (time.monotonic() - began),
+            "lag": lags[int(len(lags) * 0.99)] if lags else 0.0,
+        }
 
     async def _tick(self, rate: float) -> None:
         start = time.time()
@@ -132,7 +142,15 @@ class Run:
             if (wait := due - time.time()) > 0:
                 await asyncio.sleep(wait)
             number += 1
+            self._lags.append(time.time() - due)
             self._start(due)
+
+    def next_request(self) -> tuple[int, bytes]:
+        """The next request's number and bytes."""
+        number = self._sent
+        self._sent += 1
+        head, tail = self._requests[number % len(self._requests)]
+        return number, head if tail is None else b"%b%d%b" % (head, number, tail)
 
     def _next_is_due(self) -> bool:
         """Take one request from what is left."""
@@ -148,11 +166,12 @@ class Run:
         else:
             self._queue.append(due)
 
-    def answered(self, connection: Connection, due: float, status: int, body: bytes) -> None:
+    def answered(self, connection: Connection, due: float, number: int, status: int, body: bytes) -> None:
         """An answer came: note it, and give the connection its next request."""
         self._open -= 1
         self._statuses[status] += 1
         self._due.append(due)
+        self._numbers.append(number)
         self._done.append(time.time())
         if status != self._spec["expected"]:
             self._sample = body
@@ -177,7 +196,20 @@ class Run:
             self._over.set()
 
 
+def _split(spec: dict[str, Any], body: bytes) -> tuple[bytes, bytes | None]:
+    lines = [
+        f"POST {spec['path']} HTTP/1.1",
+        f"Host: 127.0.0.1:{spec['port']}",
+        *(f"{name}: {value}" for name, value in spec["headers"].items()),
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    before, mark, after = ("\r\n".join(lines) + "\r\n\r\n").encode().partition(b"{n}")
+    return (before, after + body) if mark else (before + body, None)
+
+
 if __name__ == "__main__":
     import uvloop
 
+    proc.prefer(os.getpid())
     json.dump(uvloop.run(Run(json.load(sys.stdin)).go()), sys.stdout)

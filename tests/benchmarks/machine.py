@@ -30,6 +30,7 @@ def facts(engine: Engine, redis_url: str) -> dict[str, Any]:
         "cores": cores(),
         "machine": f"{platform.system()} {platform.machine()}",
         "load at start": round(os.getloadavg()[0], 2),
+        "priority of load generator and receivers": "raised" if os.geteuid() == 0 else "usual",
         "python": platform.python_version(),
         "postgres": server,
         "valkey": info.get("valkey_version", info.get("redis_version")),

@@ -6,16 +6,32 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.embedded.process import Child, Output, Process
+from tests.benchmarks import proc
 
 
 class NoResult(Exception):
     """A scenario could not be measured; the message says why."""
+
+
+class Seen(NamedTuple):
+    """One request that a server saw.
+
+    Args:
+        at: Unix time.
+        path: where it went.
+        id: its webhook-id; `-` when it has none.
+    """
+
+    at: float
+    path: str
+    id: str
 
 
 class LoggedServer:
@@ -39,7 +55,11 @@ class LoggedServer:
         self._process.start()
         if not self._process.wait_ready():
             raise NoResult(f"{module} did not start")
-        self._mark = 0
+        assert self._process.pid is not None
+        proc.prefer(self._process.pid)
+        self._lock = threading.Lock()
+        self._offset = 0
+        self._seen: list[Seen] = []
 
     @property
     def url(self) -> str:
@@ -48,32 +68,46 @@ class LoggedServer:
 
     def mark(self) -> None:
         """Forget the requests so far."""
-        self._mark = self._log_file.stat().st_size
+        self._read()
+        with self._lock:
+            self._seen = []
 
-    def requests(self) -> list[tuple[float, str]]:
-        """Unix time and id of each request since the mark, in order."""
-        with self._log_file.open() as log:
-            log.seek(self._mark)
-            lines = log.read().splitlines()
-        return [(float(time_), id_) for time_, _path, id_, _status in (line.split() for line in lines)]
+    def requests(self, path: str = "") -> list[Seen]:
+        """The requests since the mark whose path begins so, in order."""
+        self._read()
+        with self._lock:
+            return [one for one in self._seen if one.path.startswith(path)]
 
-    def count(self) -> int:
-        """Requests since the mark."""
-        with self._log_file.open("rb") as log:
-            log.seek(self._mark)
-            return log.read().count(b"\n")
+    def count(self, path: str = "") -> int:
+        """How many these are."""
+        if path:
+            return len(self.requests(path))
+        self._read()
+        return len(self._seen)
 
-    def wait_for(self, count: int, *, seconds: float) -> None:
-        """Wait until so many requests have come since the mark.
+    def wait_for(self, count: int, *, seconds: float, path: str = "") -> None:
+        """Wait until so many such requests have come since the mark.
 
         Raises:
             NoResult: they have not, in time.
         """
         deadline = time.monotonic() + seconds
-        while (seen := self.count()) < count:
+        while (seen := self.count(path)) < count:
             if time.monotonic() > deadline:
-                raise NoResult(f"{seen} of {count} requests arrived within {seconds:g} s")
+                raise NoResult(f"{seen} of {count} requests to {path or '/'} arrived within {seconds:g} s")
             time.sleep(0.1)
+
+    def _read(self) -> None:
+        """Read what was logged since the last time, up to the last whole line."""
+        with self._lock, self._log_file.open("rb") as log:
+            log.seek(self._offset)
+            whole, _, _ = log.read().rpartition(b"\n")
+            if not whole:
+                return
+            self._offset += len(whole) + 1
+            for line in whole.decode().splitlines():
+                at, path, id_, _status = line.split()
+                self._seen.append(Seen(float(at), path, id_))
 
     def stop(self) -> None:
         """End it."""
@@ -105,6 +139,8 @@ def run(module: str, spec: Mapping[str, Any], *, env: Mapping[str, str] | None =
             text=True,
             timeout=seconds,
             check=False,
+            # Its priority is to be its own.
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired:
         raise NoResult(f"{module} did not end within {seconds:g} s") from None

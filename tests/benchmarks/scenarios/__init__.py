@@ -7,13 +7,22 @@ from collections.abc import Callable
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.running import Bench
 from tests.benchmarks.scenarios import (
+    backlog,
+    batches,
     deliveries,
     end_to_end,
     executions,
+    fan_out,
+    hanging,
+    incoming,
+    lanes,
     latency,
     memory,
+    ordering,
     plain_celery,
     publish,
+    replay,
+    slow,
     statements,
 )
 
@@ -22,8 +31,19 @@ SCENARIOS: dict[str, Callable[[Bench], list[Figure]]] = {
     "deliveries": deliveries.run,
     "end_to_end": end_to_end.run,
     "latency": latency.run,
-    "executions": executions.run,
     "statements": statements.run,
     "memory": memory.run,
+    "batches": batches.run,
+    "ordering": ordering.run,
+    "incoming": incoming.run,
+    "fan_out": fan_out.run,
+    "slow": slow.run,
+    "hanging": hanging.run,
+    "backlog": backlog.run,
+    "replay": replay.run,
+    "lanes": lanes.run,
+    "executions": executions.run,
     "plain_celery": plain_celery.run,
 }
+#: Too long for every run: only when named.
+ON_DEMAND: dict[str, Callable[[Bench], list[Figure]]] = {"sustained": latency.sustained}

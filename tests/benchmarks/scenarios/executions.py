@@ -56,15 +56,13 @@ def _post(
 ) -> traffic.Sent:
     path = f"/v1{bench.integration}{route}"
     return traffic.send(
-        bench, path, body, expected=expected, connections=connections, headers=headers, rate=rate,
+        bench, path, [body], expected=expected, connections=connections, headers=headers, rate=rate,
         seconds=seconds, requests=requests,
     )  # fmt: skip
 
 
 def _clear(bench: Bench) -> None:
-    bench.wait_idle(seconds=10)
-    with bench.engine.begin() as conn:
-        ledger.clear(conn)
+    bench.fresh()
     bench.service.mark()
 
 

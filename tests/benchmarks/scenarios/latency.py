@@ -1,35 +1,51 @@
-"""How long a single event takes to its receiver, at steady rates.
-
-From the moment its publish request was due (open loop) to the moment the receiver has read the webhook: the time to
-accept it is part of it. The time from the 202 alone stands beside it; it is below zero when the webhook is faster than
-the answer.
-"""
+"""How long a single event takes to its receiver, at steady rates; see `live`."""
 
 from __future__ import annotations
 
-from tests.benchmarks import traffic
-from tests.benchmarks.figures import Figure, latency_figures
-from tests.benchmarks.program import NoResult
+from tests.benchmarks import live
+from tests.benchmarks.figures import Figure, latency_figures, percentile
 from tests.benchmarks.running import Bench
 
-#: Events per second, and the promise about p95 in ms.
-_RATES = ((200, 250.0), (1000, None))
+_RATE = 1000
+_WINDOW = 10
 
 
 def run(bench: Bench) -> list[Figure]:
-    """Each rate for ten seconds."""
-    figures: list[Figure] = []
-    for rate, promise in _RATES:
-        bench.receiver.mark()
-        seconds = bench.pick(10, 4)
-        sent = traffic.publish(bench, lists=False, connections=64, rate=rate, seconds=seconds, ids=True)
-        bench.receiver.wait_for(len(sent.ids), seconds=20)
-        bench.wait_idle(seconds=10)
-        arrived = {id_: time for time, id_ in reversed(bench.receiver.requests())}
-        if missing := set(sent.ids) - set(arrived):
-            raise NoResult(f"{len(missing)} of {len(sent.ids)} events did not arrive")
-        whole = [arrived[id_] - due for id_, due in zip(sent.ids, sent.due, strict=True)]
-        after = [arrived[id_] - answered for id_, answered in zip(sent.ids, sent.answered, strict=True)]
-        figures += latency_figures(f"{rate}/s, publish due to webhook received", whole, p95_at_most=promise)
-        figures += latency_figures(f"{rate}/s, 202 received to webhook received", after)[1:2]
-    return figures
+    """A moderate rate for ten seconds, a high one for thirty."""
+    return [
+        *at_rate(bench, 200, bench.pick(10, 4), p95_at_most=100),
+        *at_rate(bench, _RATE, bench.pick(30, 5), p95_at_most=250),
+    ]
+
+
+def sustained(bench: Bench) -> list[Figure]:
+    """The high rate for five minutes."""
+    return at_rate(bench, _RATE, bench.pick(300, 20), p95_at_most=250)
+
+
+def at_rate(bench: Bench, rate: int, seconds: int, *, p95_at_most: float) -> list[Figure]:
+    """Single events, one after the other, published and delivered.
+
+    Args:
+        bench: the run.
+        rate: events per second.
+        seconds: how long.
+        p95_at_most: the promise from due to received, milliseconds.
+    """
+    bench.fresh()
+    found = live.follow(bench, bench.home, rate=rate, seconds=seconds)
+    bench.wait_recorded(len(found.due), seconds=30)
+    name = f"{rate}/s for {seconds} s"
+    start = min(found.due)
+    windows = [
+        percentile(found.seconds(start + at, start + at + _WINDOW), 95) for at in range(0, seconds, _WINDOW)
+    ]
+    return [
+        *latency_figures(f"{name}, publish due to answered", found.sent.seconds, p99_at_most=25),
+        *latency_figures(
+            f"{name}, publish due to webhook received", found.seconds(), p95_at_most=p95_at_most
+        ),
+        Figure(f"{name}, the same in the worst {_WINDOW} seconds, p95", max(windows) * 1000, "ms"),
+        *latency_figures(f"{name}, 202 received to webhook received", found.after_answer)[1:2],
+        *live.generator_figures(name, found.sent),
+    ]

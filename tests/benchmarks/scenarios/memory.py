@@ -5,15 +5,13 @@ RSS counts pages that processes share in each of them; PSS divides them by the n
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from tests.benchmarks import cpu
+from tests.benchmarks import proc
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.running import Bench
 
 _WORKERS = ("deliver", "execute", "system")
-_LINE = re.compile(r"^(Rss|Pss): +(\d+) kB$", re.MULTILINE)
 
 
 def run(bench: Bench) -> list[Figure]:
@@ -22,11 +20,11 @@ def run(bench: Bench) -> list[Figure]:
         return []
     figures = []
     for worker in _WORKERS:
-        main, *pool = cpu.descendants(bench.pid(worker))
+        main, *pool = proc.descendants(bench.pid(worker))
         for role, pid in (("main", main), *(("pool", child) for child in pool)):
-            found = dict(_LINE.findall(Path(f"/proc/{pid}/smaps_rollup").read_text()))
+            found = proc.memory(pid)
             figures += [
-                Figure(f"{worker} worker, {role} process, {kind.upper()}", int(found[kind]) / 1024, "MiB")
-                for kind in ("Rss", "Pss")
+                Figure(f"{worker} worker, {role} process, RSS", found.rss, "MB"),
+                Figure(f"{worker} worker, {role} process, PSS", found.pss, "MB"),
             ]
     return figures

@@ -24,7 +24,7 @@ def run(bench: Bench) -> list[Figure]:
     deliver = {
         "task": "deliver",
         "url": f"{bench.receiver.url}/ok",
-        "type": traffic.EVENT_TYPE,
+        "type": bench.home.types[0],
         "data": traffic.DATA,
         "count": count,
     }

@@ -12,6 +12,7 @@ from hub.access.scopes import Scope
 from hub.core.errors import FieldError, Invalid
 from hub.core.ids import Kind, parse_id
 from hub.web.auth import authenticate, requires
+from hub.web.problems import MEDIA_TYPE
 from hub.web.services import Hub
 from hub.webhooks.matching import LABEL_RULE, is_label, is_pattern
 from hub.webhooks.streaming.response import Audience, EventStream
@@ -29,7 +30,10 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "description": "Events until either side ends it.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
-    429: {"description": "The tenant has as many streams open as it may; `too_many_streams`."},
+    429: {
+        "description": "The tenant has as many streams open as it may.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    },
 }
 
 Reader = Annotated[Principal, requires("events:read")]
@@ -38,6 +42,7 @@ Reader = Annotated[Principal, requires("events:read")]
 @router.get(
     "/events/stream",
     summary="Follow events as they are accepted",
+    status_code=200,
     response_class=EventStream,
     responses=_ANSWERS,
 )

@@ -4,9 +4,10 @@ Ids are ordered by the time at which they were made, events become visible when 
 may appear after a higher one was read. So what is younger than `WINDOW_SECONDS` is looked at again and again, and what
 was seen before is dropped.
 
-Promises: of two reads that began within a window of an event's making and after its commit, one shows it; no event is
-shown twice. An event whose transaction (of the SQL door) commits later than a window after it was published may be
-missed: the stream is for watching and for developing, deliveries are made from the ledger.
+Promises: an event that is committed within a window of being published is shown, once, whatever the order of commits;
+a stream that is resumed misses none of them either, and repeats those of a window. One that is committed later (its
+publisher kept a transaction of the SQL door open for longer) may not be shown: the stream is for watching and for
+developing, deliveries are made from the ledger, which misses nothing.
 """
 
 from __future__ import annotations

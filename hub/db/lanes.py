@@ -484,18 +484,14 @@ class LaneLedger(Ledger):
         }  # fmt: skip
         mine = """t.id = ANY (CAST(:ids AS uuid[])) AND t.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)
                   AND t.tenant_id = :tenant"""
-        # Leased rows before lanes, as their workers do; what is leased from now on is left alone.
-        locked = (
-            conn.execute(
-                text(
-                    f"SELECT id FROM {self._rows} t WHERE {mine} AND state = 'leased' ORDER BY id FOR UPDATE"
-                ),
-                values,
-            ).all()
-            if State.LEASED in allowed
-            else []
-        )
-        values["leased"] = [row.id for row in locked]
+        # Leased rows before lanes, as their workers do; what they are just recording, or lease from now on, stays.
+        leased: Sequence[uuid.UUID] = ()
+        if State.LEASED in allowed:
+            first = text(
+                f"SELECT id FROM {self._rows} t WHERE {mine} AND state = 'leased' ORDER BY id FOR UPDATE SKIP LOCKED"
+            )
+            leased = conn.scalars(first, values).all()
+        values["leased"] = list(leased)
         lanes = conn.scalars(
             text(f"SELECT DISTINCT {self.lane} FROM {self._rows} t WHERE {mine}"), values
         ).all()

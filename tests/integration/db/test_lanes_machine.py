@@ -333,7 +333,10 @@ class LanesMachine(RuleBasedStateMachine):
             self._move(data, to, [State.DUE, State.LEASED, State.HELD])
 
     def _move(self, data: st.DataObject, to: State, allowed: list[State]) -> set[uuid.UUID]:
-        ids = data.draw(st.lists(st.sampled_from(sorted(self.rows)), min_size=1, max_size=4, unique=True))
+        under_way = [i for i, row in sorted(self.rows.items()) if row.state is State.LEASED]
+        rather: bool = data.draw(st.booleans())
+        some = under_way if rather and under_way else sorted(self.rows)
+        ids = data.draw(st.lists(st.sampled_from(some), min_size=1, max_size=4, unique=True))
         movable = {i for i in ids if self.rows[i].state in allowed}
         assert DELIVERIES.move(self.conn, new_uuid(), ids, to=to, allowed=allowed) == set()
         assert DELIVERIES.move(self.conn, TENANT, ids, to=to, allowed=allowed) == movable
@@ -341,13 +344,15 @@ class LanesMachine(RuleBasedStateMachine):
             self.rows[i].state, self.rows[i].lapses = to, 0
         return movable
 
-    @rule(data=st.data(), lane=lanes_, what=st.sampled_from(["hold", "release", "configure", "discard"]))
+    @rule(
+        data=st.data(), lane=lanes_, what=st.sampled_from(["hold", "hold", "release", "configure", "discard"])
+    )
     def somebody_changes_a_lane(self, data: st.DataObject, lane: int, what: str) -> None:
         getattr(self, what)(data, lane)
 
     def hold(self, data: st.DataObject, lane: int) -> None:
         one = self.lanes[lane]
-        reason = data.draw(st.sampled_from(["endpoint_paused", BREAKER, BREAKER]))
+        reason = data.draw(st.sampled_from(["endpoint_paused", BREAKER, BREAKER, BREAKER]))
         expected = reason != BREAKER or one.hold in {None, BREAKER}
         until = data.draw(st.sampled_from([3, 20])) if reason == BREAKER else None
         assert DELIVERIES.hold(self.conn, one.id, reason, seconds=until) is expected
@@ -515,8 +520,8 @@ def test_lanes_keep_their_promises_whatever_happens(engine: Engine) -> None:
         run_state_machine_as_test(
             lambda: LanesMachine(conn),  # type: ignore[arg-type]
             settings=settings(
-                max_examples=50,
-                stateful_step_count=40,
+                max_examples=80,
+                stateful_step_count=50,
                 deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),

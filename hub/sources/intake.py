@@ -23,7 +23,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from hub.core.errors import Invalid, Unavailable
 from hub.queue.contracts import DOORBELL_IDS, TaskName
 from hub.sources import store
-from hub.sources.groups import GroupCommit
+from hub.web.group_commit import GroupCommit
 from hub.webhooks.publishing import Publication, write
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ KEPT = 100
 _TRIM_EVERY = 25
 #: Repeats of one source that one transaction writes down; the others are answered and counted.
 _MAX_REPEATS = 10
+
+#: Requests in one transaction, and those that wait for one; more are refused with 503 instead of filling memory.
+_MAX_GROUP, _MAX_WAITING = 500, 5_000
 
 _requests = Metric("hub_inbound_requests", "Requests of providers by what became of them.", ("outcome",))
 
@@ -164,7 +167,13 @@ class Intake:
         self._ring = ring
         self._lock = threading.Lock()
         self._untrimmed: Counter[tuple[uuid.UUID, str]] = Counter()
-        self._groups = GroupCommit[Judged, Settled](self._write, window_seconds=window_seconds)
+        self._groups = GroupCommit[Judged, Settled](
+            self._write,
+            window_seconds=window_seconds,
+            what="requests",
+            max_group=_MAX_GROUP,
+            max_waiting=_MAX_WAITING,
+        )
         self.start = self._groups.start
         self.stop = self._groups.stop
 

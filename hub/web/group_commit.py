@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Items that wait for a commit; more are refused with 503 instead of filling memory.
-_MAX_WAITING = 5_000
-_MAX_GROUP = 500
-#: The weight of one group, and of all that wait, in bytes.
+#: Bytes of one group, and of all that wait.
 _MAX_GROUP_BYTES = 8 * 1_048_576
 _MAX_WAITING_BYTES = 64 * 1_048_576
 
@@ -27,6 +24,7 @@ _MAX_WAITING_BYTES = 64 * 1_048_576
 @dataclass(slots=True)
 class _Waiting(Generic[T, R]):
     item: T
+    count: int
     size: int
     answer: asyncio.Future[R]
 
@@ -38,21 +36,34 @@ class GroupCommit(Generic[T, R]):
         write: commits a group, in a thread; a result or an error for each item, in order.
         window_seconds: how long an item waits for company. The next group gathers while one is being written, so
             under load the window adds nothing.
+        what: what is counted, for errors: `events`.
+        max_group: of it in one group.
+        max_waiting: of it that wait; more is refused instead of filling memory.
     """
 
     #: Groups under way at once: while one waits for the disk, the next is prepared.
     _PARALLEL = 2
 
     def __init__(
-        self, write: Callable[[Sequence[T]], Sequence[R | Exception]], *, window_seconds: float
+        self,
+        write: Callable[[Sequence[T]], Sequence[R | Exception]],
+        *,
+        window_seconds: float,
+        what: str,
+        max_group: int,
+        max_waiting: int,
     ) -> None:
         self._write = write
         self._window = window_seconds
+        self._what = what
+        self._max_group = max_group
+        self._max_waiting = max_waiting
         self._waiting: list[_Waiting[T, R]] = []
+        self._count = 0
         self._bytes = 0
         self._news = asyncio.Event()
         self._slots = asyncio.Semaphore(self._PARALLEL)
-        self._threads = ThreadPoolExecutor(self._PARALLEL, thread_name_prefix="inbound")
+        self._threads = ThreadPoolExecutor(self._PARALLEL, thread_name_prefix="commit")
         self._loop_task: asyncio.Task[None] | None = None
         self._groups: set[asyncio.Task[None]] = set()
 
@@ -71,23 +82,23 @@ class GroupCommit(Generic[T, R]):
         await asyncio.gather(*self._groups)
         self._threads.shutdown()
 
-    async def put(self, item: T, *, size: int) -> R:
+    async def put(self, item: T, *, count: int = 1, size: int = 0) -> R:
         """Commit an item.
 
         Args:
             item: what to write.
+            count: what it counts for.
             size: its weight, bytes.
 
         Raises:
             Unavailable: too much waits.
-            Exception: what `write` gave for it.
+            Exception: what `write` gave for it, or raised.
         """
-        if len(self._waiting) >= _MAX_WAITING or self._bytes > _MAX_WAITING_BYTES:
-            raise Unavailable(
-                f"{len(self._waiting)} requests wait to be written; send this again in a moment."
-            )
-        waiting: _Waiting[T, R] = _Waiting(item, size, asyncio.get_running_loop().create_future())
+        if self._count + count > self._max_waiting or self._bytes > _MAX_WAITING_BYTES:
+            raise Unavailable(f"{self._count} {self._what} wait to be written; send this again in a moment.")
+        waiting: _Waiting[T, R] = _Waiting(item, count, size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
+        self._count += count
         self._bytes += size
         self._news.set()
         return await waiting.answer
@@ -95,7 +106,7 @@ class GroupCommit(Generic[T, R]):
     async def _run(self) -> None:
         while True:
             await self._news.wait()
-            if self._window and len(self._waiting) < _MAX_GROUP:
+            if self._window and self._count < self._max_group:
                 await asyncio.sleep(self._window)
             await self._slots.acquire()
             group = self._take()
@@ -106,13 +117,16 @@ class GroupCommit(Generic[T, R]):
             task.add_done_callback(self._groups.discard)
 
     def _take(self) -> list[_Waiting[T, R]]:
-        count, size = 0, 0
-        for waiting in self._waiting[:_MAX_GROUP]:
-            if count and size + waiting.size > _MAX_GROUP_BYTES:
+        taken, count, size = 0, 0, 0
+        for waiting in self._waiting:
+            over = count + waiting.count > self._max_group or size + waiting.size > _MAX_GROUP_BYTES
+            if taken and over:
                 break
-            count += 1
+            taken += 1
+            count += waiting.count
             size += waiting.size
-        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        self._count -= count
         self._bytes -= size
         return group
 

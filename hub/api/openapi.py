@@ -57,6 +57,34 @@ _EVENT = {
             "pattern": "^[A-Za-z0-9_:-]{1,128}$",
             "description": "Your own id: publishing it twice is one event. It becomes the `webhook-id`.",
         },
+        "labels": {
+            "type": ["array", "null"],
+            "items": {"type": "string", "pattern": "^[A-Za-z0-9_.:/-]{1,64}$"},
+            "maxItems": 20,
+            "description": "Endpoints that ask for labels get the event when they share one.",
+        },
+        "ordering_key": {
+            "type": ["string", "null"],
+            "maxLength": 128,
+            "description": "Events of one key reach endpoints with strict ordering one after the other.",
+        },
+        "deliver_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "Not before this moment; within 365 days.",
+        },
+        "expires_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "What is not delivered by then is not sent any more.",
+        },
+    },
+}
+_FIELD_FAULTS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
     },
 }
 _RECEIPT = {
@@ -64,8 +92,10 @@ _RECEIPT = {
     "title": "Receipt",
     "required": ["id", "status"],
     "properties": {
-        "id": {"type": "string"},
-        "status": {"type": "string", "enum": ["accepted", "duplicate", "conflict"]},
+        "id": {"type": ["string", "null"]},
+        "status": {"type": "string", "enum": ["accepted", "duplicate", "conflict", "invalid"]},
+        "warnings": {**_FIELD_FAULTS, "description": "What the catalogue of event types finds wrong."},
+        "errors": {**_FIELD_FAULTS, "description": "Why it is `invalid`; with `partial=true` only."},
     },
 }
 _ONE = {"type": "invoice.paid", "data": {"invoice": "in_1", "amount": 4200}, "id": "invoice-in_1-paid"}
@@ -83,7 +113,13 @@ _PUBLISH: dict[str, Any] = {
             "in": "header",
             "schema": {"type": "string", "maxLength": 255},
             "description": "Makes a repeat of this request harmless for a day.",
-        }
+        },
+        {
+            "name": "partial",
+            "in": "query",
+            "schema": {"type": "boolean", "default": False},
+            "description": "For a list: accept what is acceptable, and say of each event what became of it.",
+        },
     ],
     "requestBody": {
         "required": True,

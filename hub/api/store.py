@@ -32,7 +32,9 @@ def ping(conn: Connection) -> None:
 #: What waits and what is leased, by kind of work.
 _DUE = {
     "message": "SELECT due_at FROM hub.outbox WHERE due_at <= now()",
-    "delivery": "SELECT due_at FROM hub.delivery_waiting WHERE due_at <= now()",
+    # What stands in a lane that is held does not wait for a worker.
+    "delivery": "SELECT w.due_at FROM hub.delivery_lane l JOIN hub.delivery_waiting w USING (endpoint_id)"
+    " WHERE l.wake_at <= now() AND w.due_at <= now()",
     "execution": "SELECT due_at FROM hub.execution WHERE state = 'due'",
     "check_run": "SELECT due_at FROM hub.check_run WHERE state = 'due'",
 }

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.errors import Conflict, Invalid
+from hub.db.lanes import NEVER
 from hub.db.states import QUARANTINED
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _QUARANTINED = {
-    "delivery": "SELECT count(*) FROM hub.delivery_waiting WHERE due_at = 'infinity'",
+    "delivery": f"SELECT count(*) FROM hub.delivery_waiting WHERE due_at = '{NEVER}'",  # noqa: S608
     "execution": f"SELECT count(*) FROM hub.execution WHERE state = 'held' AND reason = '{QUARANTINED}'",  # noqa: S608
     "check_run": f"SELECT count(*) FROM hub.check_run WHERE state = 'held' AND reason = '{QUARANTINED}'",  # noqa: S608
 }

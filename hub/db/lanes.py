@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: Lanes that one claim looks at.
 _LANES = 64
 #: When a quarantined row is due; Python cannot read `infinity`.
-_NEVER = "9999-12-31 00:00:00+00"
+NEVER = "9999-12-31 00:00:00+00"
 #: Why a lane that its breaker closed may be tried again: one row at a time, until one succeeds.
 BREAKER = "breaker_open"
 
@@ -411,7 +411,7 @@ class LaneLedger(Ledger):
                        reason = CASE WHEN t.lapses + 1 >= {QUARANTINE_AFTER} THEN '{QUARANTINED}' END,
                        lapses = t.lapses + 1, lease_owner = NULL, lease_until = NULL,
                        -- A quarantined row stands in line too, for ever: what is live is in a line or leased.
-                       due_at = CASE WHEN t.lapses + 1 >= {QUARANTINE_AFTER} THEN '{_NEVER}' ELSE now() END
+                       due_at = CASE WHEN t.lapses + 1 >= {QUARANTINE_AFTER} THEN '{NEVER}' ELSE now() END
                   FROM lapsed
                  WHERE t.id = lapsed.id AND t.id = ANY (ARRAY(SELECT id FROM lapsed))
                    AND t.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)

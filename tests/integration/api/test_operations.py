@@ -18,7 +18,9 @@ from hub.db.engine import make_engine
 from hub.vault.keyring import KeyRing, generate_key
 from hub.vault.vault import Vault
 from hub.web.services import Services
+from hub.webhooks import store as webhooks
 from tests.integration.api.conftest import RunningHub, serving, wait_for
+from tests.integration.db.lane_rows import enter, make_lanes
 from tests.support.servers import MASTER_KEY
 
 
@@ -111,19 +113,23 @@ def test_requests_are_counted_by_route_template_and_not_by_path(hub: RunningHub)
 
 
 def test_the_depth_of_the_ledger_is_told_by_table_and_state(hub: RunningHub) -> None:
+    tenant = hub.tenant.id
     with hub.services.engine.begin() as conn:
-        conn.execute(
-            text(
-                "INSERT INTO hub.message (id, tenant_id, type, data, source, state, due_at)"
-                " VALUES (:a, :t, 'a.b', '1', 'http', 'due', now() - interval '1 hour'),"
-                " (:b, :t, 'a.b', '1', 'http', 'leased', now()), (:c, :t, 'a.b', '1', 'http', 'done', now())"
-            ),
-            {"a": new_uuid(), "b": new_uuid(), "c": new_uuid(), "t": hub.tenant.id},
+        webhooks.insert_messages(
+            conn, [webhooks.NewMessage(new_uuid(), tenant, "a.b", "1", "http") for _ in range(2)]
         )
+        conn.execute(text("UPDATE hub.outbox SET due_at = now() - interval '1 hour'"))
+        waiting, leased, held = make_lanes(conn, 3, tenant=tenant)
+        enter(conn, leased, 1, tenant=tenant)
+    with hub.services.engine.begin() as conn:
+        assert len(webhooks.DELIVERIES.claim(conn, owner="anna", limit=9, lease=60)) == 1
+        enter(conn, waiting, 3, tenant=tenant)
+        enter(conn, held, 5, tenant=tenant)
+        webhooks.DELIVERIES.hold(conn, held, "endpoint_paused")
     metrics = hub.call("GET", "/metrics", key=None).text
-    assert 'hub_ledger_rows{state="due",table="message"} 1.0' in metrics
-    assert 'hub_ledger_rows{state="leased",table="message"} 1.0' in metrics
-    assert 'hub_ledger_rows{state="due",table="delivery"} 0.0' in metrics
+    assert 'hub_ledger_rows{state="due",table="message"} 2.0' in metrics
+    assert 'hub_ledger_rows{state="leased",table="delivery"} 1.0' in metrics
+    assert 'hub_ledger_rows{state="due",table="delivery"} 3.0' in metrics
     assert "hub_ledger_readable 1.0" in metrics
     oldest = next(
         line

@@ -12,8 +12,10 @@ from hub.core.settings import get_settings
 from hub.queue import store
 from hub.queue.contracts import Queue
 from hub.vault.keyring import generate_key
+from hub.webhooks.store import DELIVERIES
 from tests.integration.cli.conftest import Ended, Hub
 from tests.integration.client.served import Served
+from tests.integration.db.lane_rows import enter, make_lanes
 
 
 @pytest.fixture
@@ -67,20 +69,24 @@ def test_missing_workers_and_beat_fail_with_advice(hub: Hub, api: Served) -> Non
 def test_troubles_in_the_tables_are_warned_of(hub: Hub, healthy: Served, engine: Engine) -> None:
     healthy.client.publish_many([{"type": "a", "data": i} for i in range(3)])
     with engine.begin() as conn:
-        conn.execute(text("UPDATE hub.message SET due_at = now() - interval '2 minutes'"))
-        conn.execute(
-            text(
-                "UPDATE hub.message SET state = 'held', reason = 'quarantined'"
-                " WHERE id = (SELECT id FROM hub.message ORDER BY id LIMIT 1)"
-            )
-        )
+        conn.execute(text("UPDATE hub.outbox SET due_at = now() - interval '2 minutes'"))
+        (lane,) = make_lanes(conn, 1, tenant=new_uuid())
+        enter(conn, lane, 1, tenant=new_uuid())
+    for _ in range(3):
+        with engine.begin() as conn:
+            assert len(DELIVERIES.claim(conn, owner="anna", limit=1, lease=60)) == 1
+            conn.execute(text("UPDATE hub.delivery SET lease_until = now() - interval '1 second'"))
+            conn.execute(text("UPDATE hub.delivery_lease SET until = now() - interval '1 second'"))
+        with engine.begin() as conn:
+            DELIVERIES.lapse(conn)
+    with engine.begin() as conn:
         store.record_rejected(conn, new_uuid(), task="x", queue="y", reason="z", headers="{}", body="")
     ended = hub("doctor", "--json")
     assert ended.code == 0
     warned = {part for part, level in levels(ended).items() if level == "warn"}
     assert warned == {"backlog", "quarantine", "rejected messages"}
-    assert finding(ended, "quarantine")["seen"] == "1 of message"
-    assert "message: 2 due" in finding(ended, "backlog")["seen"]
+    assert finding(ended, "quarantine")["seen"] == "1 of delivery"
+    assert "message: 3 due" in finding(ended, "backlog")["seen"]
 
 
 def test_missing_partitions_are_told(hub: Hub, healthy: Served, engine: Engine) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from hub.access.issuing import issue_key
 from hub.access.scopes import Scope
 from hub.client import HttpClient
-from hub.core.ids import Kind, parse_id
+from hub.core.ids import Kind, child_uuid, parse_id
 from tests.integration.cli.conftest import Hub
 from tests.integration.client.served import Served
 
@@ -195,9 +195,12 @@ def test_deliveries_are_listed_shown_and_resent(hub: Hub, api: Served, engine: E
         conn.execute(
             text(
                 "INSERT INTO hub.delivery (id, tenant_id, message_id, endpoint_id, state, finished_at, attempt)"
-                " SELECT hub.uuid7(), tenant_id, id, :endpoint, 'failed', now(), 3 FROM hub.message"
+                " SELECT :id, tenant_id, id, :endpoint, 'failed', now(), 3 FROM hub.message"
             ),
-            {"endpoint": parse_id(Kind.ENDPOINT, endpoint)},
+            {
+                "id": child_uuid(parse_id(Kind.MESSAGE, event)),
+                "endpoint": parse_id(Kind.ENDPOINT, endpoint),
+            },
         )
     listed = hub("deliveries", "list", "--event", event, "--json").json
     delivery = listed["data"][0]["id"]

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tests.benchmarks.figures import Figure
 
+COMMAND = "python -m tests.benchmarks --only"
 _MARKS = {True: "holds", False: "FAILS", None: ""}
 
 
@@ -43,6 +44,7 @@ def print_table(results: Mapping[str, Sequence[Figure]], facts: Mapping[str, Any
                 end_section=index == len(figures) - 1,
             )
     console.print(table)
+    console.print(f"One of them again: {COMMAND} SCENARIO", highlight=False)
     console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
 
 
@@ -71,7 +73,10 @@ def write_json(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scenarios = {
-        name: [asdict(figure) | {"holds": figure.holds} for figure in figures]
+        name: {
+            "command": f"{COMMAND} {name}{' --quick' if quick else ''}",
+            "figures": [asdict(figure) | {"holds": figure.holds} for figure in figures],
+        }
         for name, figures in results.items()
     }
     path.write_text(

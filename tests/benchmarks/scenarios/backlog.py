@@ -23,8 +23,12 @@ def run(bench: Bench) -> list[Figure]:
     others = bench.audience("steady", 10, headers=headers)
     bench.fresh()
     quiet = live.follow(bench, others, rate=_RATE, seconds=bench.pick(10, 4)).seconds()
-    figures = [Figure("live traffic alone, p95", percentile(quiet, 95) * 1000, "ms", note=f"{_RATE}/s")]
-    for drain_rate in (None, bench.pick(2_500, 2_000)):
+    figures = [
+        Figure(
+            "live traffic alone, p95", percentile(quiet, 95) * 1000, "ms", note=f"{_RATE}/s to 10 endpoints"
+        )
+    ]
+    for drain_rate in (None, bench.pick(1_500, 2_000)):
         # The time that it is expected to take; whatever is drained later has no live traffic beside it.
         seconds = count / (drain_rate or 4_000) + 3
         figures += _drain(bench, outage, others, count, drain_rate, seconds)

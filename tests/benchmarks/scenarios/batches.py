@@ -13,7 +13,7 @@ def run(bench: Bench) -> list[Figure]:
     """Deliver it one by one, then in batches."""
     count = bench.pick(20_000, 6_000)
     single = bench.audience("single", 1)
-    batched = bench.audience("batched", 1, batch={"size": _SIZE, "wait_seconds": 0.5})
+    batched = bench.audience("batched", 1, batch={"size": _SIZE, "wait_seconds": 0.1})
     alone = _rate(bench, single, count, count)
     together = _rate(bench, batched, count, count // _SIZE)
     return [

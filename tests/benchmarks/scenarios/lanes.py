@@ -67,6 +67,7 @@ def run(bench: Bench) -> list[Figure]:
             ledger.clear(conn)
             again = _measure(conn, lanes, rounds)
             ledger.track_statements(conn, on=False)
+            ledger.clear(conn)
             conn.execute(text("DELETE FROM hub.delivery_lane WHERE tenant_id = :tenant"), {"tenant": _TENANT})
     without = Cost(*((one + other) / 2 for one, other in zip(alone, again, strict=True)))
     return [

@@ -19,8 +19,12 @@ def run(bench: Bench) -> list[Figure]:
         with bench.engine.begin() as conn:
             ledger.clear(conn)
     return [
-        Figure("single events accepted, 64 connections", single.rate, "1/s", at_least=1000),
-        Figure("events accepted in lists of 100, 4 connections", lists.rate * traffic.LIST_LENGTH, "1/s"),
-        *latency_figures(f"single event at {_OPEN_RATE}/s, due to answered", steady.seconds),
+        Figure(f"single events accepted, 64 connections, {seconds} s", single.rate, "1/s", at_least=1000),
+        Figure(
+            f"events accepted in lists of 100, 4 connections, {seconds} s",
+            lists.rate * traffic.LIST_LENGTH,
+            "1/s",
+        ),
+        *latency_figures(f"single event at {_OPEN_RATE}/s for {seconds} s, due to answered", steady.seconds),
         *live.generator_figures("flat out", single)[:1],
     ]

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 #: What an endpoint whose calls take no time may have, as a multiple of what is free.
 _SHARE = 8.0
-#: Places that are counted as free beyond the capacity: a lone fast endpoint may fill all of it.
+#: Places that are counted as free beyond the capacity for a fast endpoint: a lone one may fill all of it.
 _SLACK = 0.25
+#: Share of the places that are taken from which on a slow endpoint may have none.
+_CROWDED = 0.875
 #: An endpoint whose calls take less than this need not be remembered, seconds.
 _FAST = 0.25
 #: Weight of the newest call in the average.
@@ -84,13 +86,13 @@ class Admission:
         """Calls that may still be claimed from lanes."""
         if self._bytes >= self._max_bytes:
             return 0
-        return min(self._capacity // 2 - self._from_lanes, self._capacity - self._total)
+        return min(max(1, self._capacity // 2) - self._from_lanes, self._capacity - self._total)
 
     def full(self) -> list[uuid.UUID]:
         """The endpoints that have their share."""
         now = self._clock()
         with self._lock:
-            return [key for key, one in self._endpoints.items() if one.calls >= self._share(one, now)]
+            return [key for key, one in self._endpoints.items() if one.calls + 1 > self._share(one, now)]
 
     def admit(self, endpoint_id: uuid.UUID, size: int) -> bool:
         """Take a place for a first attempt, if there is one.
@@ -103,7 +105,7 @@ class Admission:
             if self._total >= self._capacity or self._bytes + size > self._max_bytes:
                 return False
             one = self._endpoints.get(endpoint_id)
-            if one is not None and one.calls >= self._share(one, self._clock()):
+            if one is not None and one.calls + 1 > self._share(one, self._clock()):
                 return False
             self._take(endpoint_id, one, size)
             return True
@@ -138,9 +140,12 @@ class Admission:
             self._lock.notify_all()
 
     def _share(self, one: _Endpoint, now: float) -> float:
-        seconds = max(one.seconds, now - one.progress_at)
-        free = self._capacity * (1 + _SLACK) - self._total
-        return max(1.0, free * _SHARE / (1 + seconds + seconds * seconds / 4))
+        seconds = max(one.seconds, now - one.progress_at) if one.calls else one.seconds
+        slowness = 1 + seconds + seconds * seconds / 4
+        free = self._capacity * (1 + _SLACK / slowness) - self._total
+        share = free * _SHARE / slowness
+        # One call for each, but not the last places for a thousand that hang.
+        return share if self._total > self._capacity * _CROWDED else max(1.0, share)
 
     def _take(self, endpoint_id: uuid.UUID, one: _Endpoint | None, size: int) -> None:
         if one is None:

@@ -79,6 +79,12 @@ def batch_body(items: Sequence[tuple[str, bytes]]) -> bytes:
     """The body of a batch: a list of events, each with its own `id` first.
 
     Args:
-        items: the webhook-id and the body of each.
+        items: the webhook-id and the body of each; what a transformation made may be any JSON text.
     """
-    return b"[" + b",".join(b'{"id":"' + key.encode() + b'",' + body[1:] for key, body in items) + b"]"
+    return b"[" + b",".join(_item(b'{"id":"' + key.encode() + b'"', body) for key, body in items) + b"]"
+
+
+def _item(start: bytes, body: bytes) -> bytes:
+    if not body.startswith(b"{"):
+        return start + b',"data":' + body + b"}"
+    return start + (b"}" if body == b"{}" else b"," + body[1:])

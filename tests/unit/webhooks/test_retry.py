@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hub.core.settings import load_settings
 from hub.db.states import State
 from hub.net.outcome import ErrorClass, Outcome, classify_status
-from hub.webhooks.retry import Decision, next_step
+from hub.webhooks.retry import MAX_DELAY, MAX_RETRIES, Decision, next_step, schedule_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = 86_400.0
@@ -93,6 +94,70 @@ def test_the_same_chance_makes_the_same_decision(
     schedule: tuple[float, ...], outcome: Outcome, step: int, seed: int
 ) -> None:
     assert decide(schedule, outcome, step, seed) == decide(schedule, outcome, step, seed)
+
+
+@pytest.mark.parametrize("status", [400, 410, 429, 500, 503])
+def test_a_receiver_may_end_the_attempts_at_one_event(status: int) -> None:
+    headers = {"webhook-delivery": "abort-message", "retry-after": "60"}
+    decision = decide((5.0, 5.0), Outcome(status, classify_status(status), headers=headers), 0)
+    assert decision == Decision(State.FAILED, step=0, reason="aborted_by_receiver")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "reason"),
+    [(200, State.DONE, None), (204, State.DONE, None), (500, State.FAILED, "disabled_by_receiver")],
+)
+def test_a_receiver_may_end_everything(status: int, state: State, reason: str | None) -> None:
+    error = None if status < 300 else classify_status(status)
+    decision = decide((5.0,), Outcome(status, error, headers={"webhook-delivery": "disable"}), 0)
+    assert decision == Decision(state, step=0, reason=reason, disable="by_receiver")
+
+
+def test_what_a_receiver_says_beside_a_success_or_misspelt_changes_nothing() -> None:
+    assert (
+        decide((5.0,), Outcome(200, None, headers={"webhook-delivery": "abort-message"}), 0).state
+        is State.DONE
+    )
+    odd = Outcome(500, ErrorClass.HTTP_5XX, headers={"webhook-delivery": "please stop"})
+    assert decide((5.0,), odd, 0).state is State.DUE
+
+
+@pytest.mark.parametrize(
+    ("policy", "delays"),
+    [
+        (None, (1.0, 2.0)),
+        ({"strategy": "schedule", "delays": [0, 5, 300]}, (0.0, 5.0, 300.0)),
+        ({"strategy": "schedule", "delays": []}, ()),
+        ({"strategy": "fixed", "initial_seconds": 30, "max_retries": 3}, (30.0, 30.0, 30.0)),
+        ({"strategy": "linear", "initial_seconds": 10, "max_retries": 3}, (10.0, 20.0, 30.0)),
+        ({"strategy": "exponential", "initial_seconds": 2, "max_retries": 4}, (2.0, 4.0, 8.0, 16.0)),
+        (
+            {"strategy": "exponential", "initial_seconds": 2, "max_retries": 4, "max_seconds": 7},
+            (2.0, 4.0, 7.0, 7.0),
+        ),
+        ({"strategy": "linear", "initial_seconds": 5, "max_retries": 2, "max_seconds": None}, (5.0, 10.0)),
+        ({"strategy": "fixed", "initial_seconds": 5, "max_retries": 0}, ()),
+    ],
+    ids=["default", "schedule", "none", "fixed", "linear", "exponential", "capped", "no cap", "no retries"],
+)
+def test_a_policy_is_a_list_of_delays(policy: dict[str, Any] | None, delays: tuple[float, ...]) -> None:
+    assert schedule_of(policy, (1.0, 2.0)) == delays
+
+
+@given(
+    st.sampled_from(["exponential", "linear", "fixed"]),
+    st.floats(0, MAX_DELAY),
+    st.integers(0, MAX_RETRIES),
+    st.none() | st.floats(0.1, MAX_DELAY),
+)
+def test_no_policy_waits_longer_than_a_week_or_than_it_says(
+    strategy: str, first: float, retries: int, most: float | None
+) -> None:
+    policy = {"strategy": strategy, "initial_seconds": first, "max_retries": retries, "max_seconds": most}
+    delays = schedule_of(policy, ())
+    assert len(delays) == retries
+    assert all(0 <= delay <= (most or MAX_DELAY) for delay in delays)
+    assert list(delays) == sorted(delays)
 
 
 def test_the_default_schedule_is_the_one_that_is_promised() -> None:

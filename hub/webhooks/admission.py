@@ -2,9 +2,9 @@
 
 An endpoint may have as many calls under way as a multiple of what is free now (the dynamic thresholds of shared-memory
 switches: Choudhury and Hahne, 1998), and the multiple falls as its calls take longer. A fast one may fill most of the
-process, for its calls are over in a moment; a hanging one runs into its share while plenty is left; a hundred hanging
-ones shrink each other's shares instead of filling the process. Limits of an endpoint's own are the lane's, see
-`hub.db.lanes`.
+process, for its calls are over in a moment; one of which no call has ended yet may have half of what is free; a
+hanging one runs into its share while plenty is left; a hundred hanging ones shrink each other's shares instead of
+filling the process. Limits of an endpoint's own are the lane's, see `hub.db.lanes`.
 
 What comes out of lanes (retries, resends, backlog) may take half of the calls: first attempts always find room.
 """
@@ -54,12 +54,12 @@ class _Endpoint:
 
     Attributes:
         calls: under way.
-        seconds: what a call takes, on average.
+        seconds: what a call takes, on average; None: none has ended yet.
         progress_at: when one ended last, or the first of these began.
     """
 
     calls: int
-    seconds: float
+    seconds: float | None
     progress_at: float
 
 
@@ -132,14 +132,18 @@ class Admission:
                 one = self._endpoints[endpoint_id]
                 one.calls -= 1
                 if seconds is not None:
-                    one.seconds += (seconds - one.seconds) * _WEIGHT
+                    known = seconds if one.seconds is None else one.seconds
+                    one.seconds = known + (seconds - known) * _WEIGHT
                     one.progress_at = now
-                if not one.calls and one.seconds < _FAST:
+                if not one.calls and (one.seconds is None or one.seconds < _FAST):
                     # Nothing to remember of the fast.
                     del self._endpoints[endpoint_id]
             self._lock.notify_all()
 
     def _share(self, one: _Endpoint, now: float) -> float:
+        if one.seconds is None:
+            # It may turn out to hang: half of a process at most, less when there are more of them.
+            return max(1.0, self._capacity - self._total)
         seconds = max(one.seconds, now - one.progress_at) if one.calls else one.seconds
         slowness = 1 + seconds + seconds * seconds / 4
         free = self._capacity * (1 + _SLACK / slowness) - self._total
@@ -149,7 +153,7 @@ class Admission:
 
     def _take(self, endpoint_id: uuid.UUID, one: _Endpoint | None, size: int) -> None:
         if one is None:
-            one = self._endpoints[endpoint_id] = _Endpoint(0, 0.0, 0.0)
+            one = self._endpoints[endpoint_id] = _Endpoint(0, None, 0.0)
         if not one.calls:
             one.progress_at = self._clock()
         one.calls += 1

@@ -163,7 +163,8 @@ class LaneLedger(Ledger):
                            ELSE now() END
                   FROM settled s WHERE l.{lane} = s.{lane}
             )
-            SELECT c.*, a.hold IS NOT NULL AS probe FROM claimed c JOIN allowed a ON a.{lane} = c.{lane}""")
+            SELECT c.*, a.hold IS NOT NULL AS probe FROM claimed c JOIN allowed a ON a.{lane} = c.{lane}
+             ORDER BY c.id""")
 
     def claim(
         self, conn: Connection, *, owner: str, limit: int, lease: float, full: Collection[uuid.UUID] = ()
@@ -178,6 +179,9 @@ class LaneLedger(Ledger):
             limit: calls at most; a lane with batches counts a batch as one.
             lease: seconds until the rows may be given to somebody else.
             full: lanes for which the caller has no room.
+
+        Returns:
+            The rows by id, and whether each is its lane's `probe`.
         """
         values = {
             "owner": owner, "limit": limit, "lease": lease, "full": list(full), "lease_id": new_uuid(),

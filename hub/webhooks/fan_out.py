@@ -136,19 +136,21 @@ class FanOut:
             writing.done.append(message.id)
             writing.nowhere[message.id] = "schema_invalid"
             return
-        targets = self._directory.subscribers(message.tenant_id, kind, message.type)
+        labels = frozenset(message.labels or ())
+        targets: Sequence[Target] = [
+            target
+            for target in self._directory.subscribers(message.tenant_id, kind, message.type)
+            if not target.labels or target.labels & labels
+        ]
         if message.after_endpoint is not None:
             targets = [target for target in targets if target.id > message.after_endpoint]
         elif not targets:
             writing.done.append(message.id)
             writing.nowhere[message.id] = "no_endpoint"
             return
-        labels = frozenset(message.labels or ())
         step, rest = targets[:_STEP], targets[_STEP:]
         envelope = Envelope.of(message)
         for target in step:
-            if target.labels and not target.labels & labels:
-                continue
             writing.add(message, target, envelope)
         if rest:
             writing.steps[message.id] = step[-1].id

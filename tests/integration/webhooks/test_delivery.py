@@ -23,7 +23,8 @@ from hub.db.partitions import drop_old, ensure
 from hub.db.states import State
 from hub.net.outcome import ErrorClass, Outcome
 from hub.webhooks import resending, store
-from hub.webhooks.delivery import DeliverySource, Job
+from hub.webhooks.delivery import DeliverySource
+from hub.webhooks.job import Job
 from tests.integration.integrations.provider import Answer, Provider
 from tests.integration.webhooks.world import World, running_world
 

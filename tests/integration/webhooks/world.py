@@ -142,7 +142,9 @@ class World:
     def deliver(self, source: DeliverySource | None = None, *, capacity: int = 500) -> Report:
         """Run one delivery pump until nothing is due."""
         runner = DeliveryRunner(
-            MultiSender(self.policy, max_in_flight=capacity + 500), SystemClock(), Sandbox(),
+            MultiSender(self.policy, max_in_flight=capacity + 500),
+            SystemClock(),
+            Sandbox(),
             TokenSource(GuardedSession(self.policy)),
         )
         pump = Pump(
@@ -196,6 +198,20 @@ class World:
         """As if their workers had been silent for too long."""
         self.sql("UPDATE hub.delivery SET lease_until = now() - interval '1 second' WHERE state = 'leased'")
         self.sql("UPDATE hub.delivery_lease SET until = now() - interval '1 second'")
+
+    def let_pass(self, seconds: float) -> None:
+        """As if so much time had passed in the database: all that is stored is so much older."""
+        values = {"s": seconds}
+        shift = "{0} = {0} - make_interval(secs => :s)".format
+        for table, columns in {
+            "outbox": ["due_at"],
+            "message": ["expires_at"],
+            "delivery": ["due_at", "lease_until"],
+            "delivery_waiting": ["due_at"],
+            "delivery_lease": ["until"],
+            "delivery_lane": ["wake_at", "hold_until", "refilled_at"],
+        }.items():
+            self.sql(f"UPDATE hub.{table} SET {', '.join(map(shift, columns))}", **values)
 
     def everything_due(self) -> None:
         """Whatever waits for its retry has waited long enough."""

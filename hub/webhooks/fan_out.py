@@ -37,6 +37,8 @@ _BYTES = 16 * 1_048_576
 #: Deliveries of one transaction, and of one message in it.
 _DELIVERIES = 2_000
 _STEP = 1_000
+#: A message with more endpoints than this leaves half of the room to those that come after it.
+_WIDE = 100
 #: The door whose events nobody could judge on their way in: a function in the database has no JSON Schema.
 _UNJUDGED = "sql"
 
@@ -150,6 +152,7 @@ class FanOut:
             return
         step, rest = targets[:_STEP], targets[_STEP:]
         envelope = Envelope.of(message)
+        writing.begin(wide=len(targets) > _WIDE)
         for target in step:
             writing.add(message, target, envelope)
         if rest:
@@ -163,7 +166,7 @@ class _Writing:
 
     def __init__(self, admission: Admission, room: int, held: Collection[uuid.UUID]) -> None:
         self._admission = admission
-        self._room = room
+        self._room = self._budget = room
         self._held = held
         self.rows: list[store.NewDelivery] = []
         self.jobs: list[Job] = []
@@ -172,6 +175,11 @@ class _Writing:
         self.steps: dict[uuid.UUID, uuid.UUID] = {}
         self.keys: set[tuple[uuid.UUID, str]] = set()
         self.lanes: set[uuid.UUID] = set()
+
+    def begin(self, *, wide: bool) -> None:
+        """The next message; a wide one may not start as many calls as there is room for."""
+        left = self._room - len(self.jobs)
+        self._budget = len(self.jobs) + (max(1, left // 2) if wide else left)
 
     def add(self, message: Row[Any], target: Target, envelope: Envelope) -> None:
         """One delivery: leased when it may be sent now, else due in its lane."""
@@ -190,7 +198,7 @@ class _Writing:
             and not target.metered
             and target.hold is None
             and target.id not in self._held
-            and len(self.jobs) < self._room
+            and len(self.jobs) < self._budget
             and self._admission.admit(target.id, len(envelope.body))
         ):
             state = State.LEASED

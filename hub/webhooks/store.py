@@ -238,7 +238,8 @@ def fan_out(
         _FAN_OUT,
         {
             "rows": msgspec.json.encode(rows).decode(),
-            "done": done,
+            # A text: psycopg's array writer is Python, and asks each id twice.
+            "done": "{" + ",".join([one.hex for one in done]) + "}",
             "owner": owner,
             "lease": lease,
             "lease_id": new_uuid(),

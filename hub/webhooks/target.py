@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from hub.transforms import Filter, Pipeline
 
 
+#: Deliveries per second with which an endpoint catches up after a hold, unless it says otherwise: what piled up must
+#: crush neither a receiver that is just back nor live traffic.
+DRAIN_RATE = 500.0
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One endpoint, ready to be called.
@@ -90,7 +95,7 @@ def limits_of(row: Row[Any]) -> Limits:
     return Limits(
         max_in_flight=row.max_in_flight,
         rate=row.rate_limit,
-        drain_rate=row.drain_rate,
+        drain_rate=row.drain_rate or DRAIN_RATE,
         batch_size=row.batch_size,
         batch_wait=row.batch_wait_seconds if row.batch_size > 1 else 0.0,
     )

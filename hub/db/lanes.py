@@ -288,7 +288,7 @@ class LaneLedger(Ledger):
                 UPDATE {self._lanes}
                    SET hold = NULL, hold_until = NULL, holds = 0, draining = drain_rate IS NOT NULL, wake_at = now(),
                        -- A tenth of a second's worth at once: a short line need not wait.
-                       tokens = coalesce(least(rate, drain_rate), 0) / 10 + 1, refilled_at = now()
+                       tokens = coalesce(least(rate, drain_rate), 0) / 10, refilled_at = now()
                  WHERE {self.lane} = :lane AND hold IS NOT NULL AND (CAST(:only AS text) IS NULL OR hold = :only)
                 RETURNING 1"""),
             {"lane": lane_id, "only": only},

@@ -160,7 +160,10 @@ def traces(hub: RunningHub) -> dict[str, str]:
         )
         until(
             lambda: (
-                hub.query("SELECT count(*) FROM hub.message WHERE type = :type AND state = 'done'", type=word)
+                hub.query(
+                    "SELECT count(*) FROM hub.message WHERE type = :type AND id NOT IN (SELECT message_id FROM hub.outbox)",
+                    type=word,
+                )
                 == 6
                 and not hub.query(unfinished, type=word)
             ),

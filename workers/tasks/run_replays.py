@@ -38,6 +38,8 @@ def run_replays(_payload: Doorbell) -> dict[str, Any]:
     bell = context.get_bell()
     try:
         bell.wake(TaskName.REPLAYS_RUN)
+        # What rang until now is heard by the look that follows; left there, it would ring for ever.
+        bell.answered(TaskName.REPLAYS_RUN)
         report = _runner().run(
             seconds=min(_SLICE, get_settings().pump_slice_seconds),
             stopping=shutdown.requested,

@@ -90,10 +90,11 @@ class Load:
 
 _UNFINISHED = """
     SELECT count(*) FROM hub.message m LEFT JOIN hub.delivery d ON d.message_id = m.id
-     WHERE m.type = :type AND (m.state <> 'done' OR d.state IS DISTINCT FROM 'done')"""
+     WHERE m.type = :type
+       AND (d.state IS DISTINCT FROM 'done' OR EXISTS (SELECT FROM hub.outbox WHERE message_id = m.id))"""
 _STATES = """
-    SELECT m.state AS message, d.state AS delivery, d.reason, count(*) AS n
-      FROM hub.message m LEFT JOIN hub.delivery d ON d.message_id = m.id
+    SELECT o.message_id IS NULL AS fanned_out, d.state AS delivery, d.reason, count(*) AS n
+      FROM hub.message m LEFT JOIN hub.outbox o ON o.message_id = m.id LEFT JOIN hub.delivery d ON d.message_id = m.id
      WHERE m.type = :type GROUP BY 1, 2, 3"""
 
 

@@ -138,6 +138,10 @@ class RunningHub:
         self.processes[child.name] = process
         return process
 
+    def drop(self, name: str) -> None:
+        """Kill a process that was added, and forget it."""
+        self.processes.pop(name).kill()
+
     def _wait_for(self, names: Sequence[str]) -> None:
         waiting = set(names)
         deadline = time.monotonic() + _START_SECONDS

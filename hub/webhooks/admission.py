@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _SHARE = 8.0
 #: Places that are counted as free beyond the capacity for a fast endpoint: a lone one may fill all of it.
 _SLACK = 0.25
-#: Share of the places that are taken from which on a slow endpoint may have none.
-_CROWDED = 0.875
+#: An endpoint whose calls take longer, or of which nothing came back for longer, is slow, seconds; and the share of
+#: the places that are taken from which on a slow endpoint may have none.
+_SLOW, _CROWDED = 1.0, 0.75
 #: An endpoint whose calls take less than this need not be remembered, seconds.
 _FAST = 0.25
 #: Weight of the newest call in the average.
@@ -141,15 +142,17 @@ class Admission:
             self._lock.notify_all()
 
     def _share(self, one: _Endpoint, now: float) -> float:
-        if one.seconds is None:
+        waited = now - one.progress_at if one.calls else 0.0
+        seconds = max(one.seconds or 0.0, waited)
+        if seconds > _SLOW and self._total >= self._capacity * _CROWDED:
+            # Whatever the shares of fifty that hang add up to: the last places are for those that answer.
+            return 0.0
+        if one.seconds is None and waited <= _SLOW:
             # It may turn out to hang: half of a process at most, less when there are more of them.
             return max(1.0, self._capacity - self._total)
-        seconds = max(one.seconds, now - one.progress_at) if one.calls else one.seconds
         slowness = 1 + seconds + seconds * seconds / 4
         free = self._capacity * (1 + _SLACK / slowness) - self._total
-        share = free * _SHARE / slowness
-        # One call for each, but not the last places for a thousand that hang.
-        return share if self._total > self._capacity * _CROWDED else max(1.0, share)
+        return max(1.0, free * _SHARE / slowness)
 
     def _take(self, endpoint_id: uuid.UUID, one: _Endpoint | None, size: int) -> None:
         if one is None:

@@ -54,7 +54,8 @@ def publish(service: psycopg.Connection[Any], hub: RunningHub, event_type: str, 
 def message(hub: RunningHub, event_type: str) -> Any:
     (row,) = hub.rows(
         "SELECT source, event_id, data, id NOT IN (SELECT message_id FROM hub.outbox) AS fanned_out"
-        " FROM hub.message WHERE type = :type", type=event_type
+        " FROM hub.message WHERE type = :type",
+        type=event_type,
     )
     return row
 

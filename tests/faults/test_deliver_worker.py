@@ -68,7 +68,9 @@ def test_after_an_error_that_ends_its_pump_the_same_worker_goes_on(
     )
     slow = hub.http.publish(f"{word}.slow", {})["id"]
     until(lambda: len(receiver.seen()) == 1, what="the slow call")
-    spoil = "UPDATE hub.endpoint SET event_types = ARRAY[NULL]::text[] WHERE name = :word"
+    spoil = (
+        "UPDATE hub.endpoint SET event_types = ARRAY[NULL]::text[], version = version + 1 WHERE name = :word"
+    )
     mend = "UPDATE hub.endpoint SET event_types = ARRAY[:word], version = version + 1 WHERE name = :word"
     failure = "'NoneType' object has no attribute 'endswith'"
     touch = "UPDATE hub.tenant SET config_version = config_version + 1"

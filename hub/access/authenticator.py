@@ -2,6 +2,9 @@
 
 Promises: a revoked key stops working within 2 s, an expired one at once; unknown keys are remembered too, so
 that a client with a wrong key does not reach the database at every call. Safe to use from several threads.
+
+A busy key is looked up anew halfway through its memory, by one caller while the others go on: when all of them find it
+too old at once, they queue for threads and connections, and the slowest of them wait for tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 #: The longest time for which a look-up is believed, in seconds.
 MEMORY_SECONDS = 2.0
+#: After so many of them one caller looks it up anew.
+_REFRESH_SECONDS = 1.0
 #: `last_used_at` is written at most this often for one key.
 USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -38,13 +43,19 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 _REFUSED = "The API key is unknown, expired or revoked."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Memory:
-    """What the last look-up of a key id found, and until which monotonic second that is believed."""
+    """What the last look-up of a key id found.
+
+    Attributes:
+        until: the monotonic second until which that is believed.
+        renewing: whether somebody was sent to look it up anew.
+    """
 
     row: ApiKey | None
     principal: Principal | None
     until: float
+    renewing: bool = False
 
 
 class Authenticator:
@@ -66,27 +77,34 @@ class Authenticator:
         self._noted: dict[UUID, datetime] = {}
 
     def authenticate(self, token: str) -> Principal:
-        """Check a key; asks the database when the memory of it is older than 2 s.
+        """Check a key; asks the database when the memory of it is older than 2 s, or to be renewed.
 
         Raises:
             Unauthenticated: it is malformed, unknown, wrong, expired or revoked.
         """
         key = parse_key(token)
-        memory = self._recall(key.key_id) or self._look_up(key.key_id)
+        memory = self._recall(key.key_id)
+        if memory is None or memory.renewing:
+            memory = self._look_up(key.key_id)
         return self._judge(key, memory)
 
     def authenticate_from_memory(self, token: str) -> Principal | None:
         """Check a key without I/O, for callers that must not block.
 
         Returns:
-            The principal, or None when only `authenticate` can tell.
+            The principal, or None: then `authenticate` is to be called.
 
         Raises:
             Unauthenticated: as for `authenticate`.
         """
         key = parse_key(token)
         memory = self._recall(key.key_id)
-        return None if memory is None else self._judge(key, memory)
+        if memory is None:
+            return None
+        if not memory.renewing and self._clock.monotonic() >= memory.until - MEMORY_SECONDS + _REFRESH_SECONDS:
+            memory.renewing = True
+            return None
+        return self._judge(key, memory)
 
     def flush_last_used(self, conn: Connection) -> int:
         """Write the times of use that gathered since the last call, off the request path every few seconds.

@@ -1,8 +1,8 @@
 """Judging events by their tenant's catalogue, from memory.
 
 Promises: a tenant without a catalogue costs a look-up in a dict; a change of a catalogue is honoured by every process
-at most `max_age_seconds` after its commit; a schema version is compiled once in a process. Once in that time, whoever
-asks first pays for one statement, which asks for all tenants that were in use since.
+at most `max_age_seconds` after its commit; a schema version is compiled once in a process. Twice in that time one
+caller pays for one statement, which asks for all tenants that were in use since; the others go on meanwhile.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class _Tenant:
         config_version: as of which its types were loaded.
         fresh_until: monotonic seconds.
         used: asked for since it was last refreshed.
+        renewing: somebody was sent to ask the database.
     """
 
     config_version: int | None
@@ -77,6 +78,7 @@ class _Tenant:
     unknown: str
     types: Mapping[str, _Known]
     used: bool = False
+    renewing: bool = False
 
 
 class Catalogue:
@@ -105,26 +107,34 @@ class Catalogue:
             event_type: its type.
             data_text: its data: JSON that was checked to be well-formed.
         """
-        judgement = self.check_from_memory(tenant_id, event_type, data_text)
-        if judgement is not None:
-            return judgement
-        return _judge(self._refreshed(tenant_id), event_type, data_text)
+        tenant = self._recall(tenant_id)
+        if tenant is None or tenant.renewing:
+            tenant = self._refreshed(tenant_id)
+        tenant.used = True
+        return _judge(tenant, event_type, data_text)
 
     def check_from_memory(self, tenant_id: uuid.UUID, event_type: str, data_text: str) -> Judgement | None:
-        """As `check`, without ever waiting; None when the database has to be asked: call `check` in a thread."""
-        tenant = self._tenants.get(tenant_id)
-        if tenant is None or self._clock() >= tenant.fresh_until:
+        """As `check`, without ever waiting; None when the database is to be asked: call `check` in a thread."""
+        tenant = self._recall(tenant_id)
+        if tenant is None:
+            return None
+        if not tenant.renewing and self._clock() >= tenant.fresh_until - self._max_age / 2:
+            tenant.renewing = True
             return None
         tenant.used = True
         return _judge(tenant, event_type, data_text)
 
     # -- loading ----------------------------------------------------------------------------------------------------
 
+    def _recall(self, tenant_id: uuid.UUID) -> _Tenant | None:
+        tenant = self._tenants.get(tenant_id)
+        return None if tenant is None or self._clock() >= tenant.fresh_until else tenant
+
     def _refreshed(self, tenant_id: uuid.UUID) -> _Tenant:
         with self._lock:
             # Another thread may have asked while this one waited.
-            tenant = self._tenants.get(tenant_id)
-            if tenant is not None and self._clock() < tenant.fresh_until:
+            tenant = self._recall(tenant_id)
+            if tenant is not None and not tenant.renewing:
                 return tenant
             wanted = {one for one, known in self._tenants.items() if known.used} | {tenant_id}
             # Before the question: what is committed after it must be asked for again in time.

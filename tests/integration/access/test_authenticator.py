@@ -180,6 +180,26 @@ def test_memory_alone_answers_only_what_it_knows(engine: Engine, clock: SetClock
     assert statements == []
 
 
+def test_one_caller_renews_a_busy_key_while_the_others_go_on(engine: Engine, clock: SetClock) -> None:
+    row, token = issue(engine)
+    authenticator = Authenticator(engine, clock)
+    authenticator.authenticate(token)
+    clock.pass_time(1)
+    assert authenticator.authenticate_from_memory(token) is None
+    principal = Principal(row.tenant_id, row.id, ADMIN)
+    assert authenticator.authenticate_from_memory(token) == principal
+    with counted(engine) as statements:
+        authenticator.authenticate(token)
+    assert len(statements) == 1
+    clock.pass_time(0.9)
+    assert authenticator.authenticate_from_memory(token) == principal
+    clock.pass_time(0.2)
+    assert authenticator.authenticate_from_memory(token) is None
+    # Nobody renewed it: it is not believed for longer than that.
+    clock.pass_time(1)
+    assert authenticator.authenticate_from_memory(token) is None
+
+
 def test_use_is_written_by_flush_alone_and_once_a_minute(engine: Engine, clock: SetClock) -> None:
     row, token = issue(engine)
     authenticator = Authenticator(engine, clock)

@@ -167,6 +167,19 @@ def test_memory_never_asks_and_says_when_it_does_not_know(shelf: Shelf, counted:
     assert counted.statements == before
 
 
+def test_one_caller_renews_what_the_others_go_on_to_use(shelf: Shelf, counted: Counted) -> None:
+    from_memory = counted.catalogue.check_from_memory
+    counted.check(shelf.tenant_id)
+    counted.clock.now += 0.5
+    assert from_memory(shelf.tenant_id, "a", "1") is None
+    assert from_memory(shelf.tenant_id, "a", "1") == Judgement(allowed=True)
+    before = counted.statements
+    counted.check(shelf.tenant_id)
+    assert counted.statements == before + 1
+    counted.clock.now += 0.4
+    assert from_memory(shelf.tenant_id, "a", "1") == Judgement(allowed=True)
+
+
 def test_tenants_are_judged_by_their_own_catalogue(shelf: Shelf, other: Shelf, counted: Counted) -> None:
     shelf.create(schema=SCHEMA, validation="enforce")
     other.create(schema={"required": ["total"]}, validation="enforce")

@@ -13,12 +13,14 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub import __version__
 from hub.api import access_routes, openapi, operations
 from hub.api.body_limit import BodyLimit
 from hub.api.edge import Edge
+from hub.api.hot_routes import HotRoutes, call_endpoint
 from hub.api.metrics import LedgerDepth, RequestMetrics
 from hub.api.protocol import ENDING
 from hub.api.readiness import Readiness
@@ -63,7 +65,17 @@ _FEATURES = (
 
 
 class Application(FastAPI):
-    """FastAPI with the hub's OpenAPI document."""
+    """FastAPI with the hub's OpenAPI document, behind `front`."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self.front(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request by FastAPI."""
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The document, made on first use."""
@@ -73,7 +85,7 @@ class Application(FastAPI):
         return self.openapi_schema
 
 
-def create_app(services: Services) -> FastAPI:
+def create_app(services: Services) -> Application:
     """Put the application together. Nothing is opened or started before its lifespan begins.
 
     Args:
@@ -92,11 +104,14 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services = services
-    # First, so that the hot route is matched before anything else.
-    app.add_route(PUBLISH_PATH, publish_events, methods=["POST"], include_in_schema=False)
-    app.add_route(
-        receive_route.PATH, receive_route.receive, methods=receive_route.METHODS, include_in_schema=False
-    )
+    hot_routes = [
+        Route(PUBLISH_PATH, publish_events, methods=["POST"], include_in_schema=False),
+        Route(
+            receive_route.PATH, receive_route.receive, methods=receive_route.METHODS, include_in_schema=False
+        ),
+    ]
+    # FastAPI knows of them too: for other methods of their paths.
+    app.router.routes.extend(hot_routes)
     app.include_router(operations.router)
     app.include_router(endpoints.public)
     for feature in _FEATURES:
@@ -111,12 +126,14 @@ def create_app(services: Services) -> FastAPI:
         for context in iter_route_contexts(app.routes)
         if context.endpoint is not None and context.path is not None
     }
+    metrics, max_bytes = RequestMetrics(templates), services.settings.api_max_body_bytes
     # The last one added is the outermost.
-    app.add_middleware(
-        StrictJson, services=services, prefix=f"{PREFIX}/", exempt=frozenset({("POST", PUBLISH_PATH)})
+    app.add_middleware(StrictJson, services=services, prefix=f"{PREFIX}/")
+    app.add_middleware(BodyLimit, max_bytes=max_bytes)
+    app.add_middleware(Edge, metrics=metrics)
+    app.front = HotRoutes(
+        app, hot_routes, serve=Edge(BodyLimit(call_endpoint, max_bytes), metrics), rest=app.serve
     )
-    app.add_middleware(BodyLimit, max_bytes=services.settings.api_max_body_bytes)
-    app.add_middleware(Edge, metrics=RequestMetrics(templates))
     return app
 
 

@@ -1,7 +1,7 @@
 """JSON bodies of `/v1` routes are checked before FastAPI reads them; the caller is known by then.
 
-Python's own parser takes the last of two equal keys, NaN, and text that Postgres cannot store. Routes that
-read their bytes themselves (the publish route) are left out and do the same check.
+Python's own parser takes the last of two equal keys, NaN, and text that Postgres cannot store. The publish route, which
+reads its bytes itself, does the same check.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from hub.web.auth import authenticate
 from hub.web.bodies import UnsupportedMediaType, check_strict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hub.web.services import Services
@@ -31,16 +29,12 @@ class StrictJson:
         app: the rest.
         services: to authenticate with, so that a stranger's bytes are not parsed.
         prefix: of the paths that take JSON alone.
-        exempt: (method, path) of routes that read their own bytes.
     """
 
-    def __init__(
-        self, app: ASGIApp, services: Services, prefix: str, exempt: Collection[tuple[str, str]]
-    ) -> None:
+    def __init__(self, app: ASGIApp, services: Services, prefix: str) -> None:
         self._app = app
         self._services = services
         self._prefix = prefix
-        self._exempt = frozenset(exempt)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,7 +42,6 @@ class StrictJson:
             scope["type"] != "http"
             or scope["method"] not in _WITH_BODY
             or not scope["path"].startswith(self._prefix)
-            or (scope["method"], scope["path"]) in self._exempt
         ):
             await self._app(scope, receive, send)
             return

@@ -43,6 +43,10 @@ _LOOK = 0.005
 #: A pump looks at the database at least this often while it lives, whatever the bell says, seconds.
 _LOOK_ANYWAY = 0.25
 _BATCH = 500
+#: A thread of a pump that had little to do in one transaction rests for as long as that took, so that the next one
+#: carries more; at most this long, seconds.
+_REST = 0.02
+_LITTLE = _BATCH // 8
 #: How long a pump whose slice is over looks for a moment without calls in flight. Ending amid slow ones would stop new
 #: claims in this process until the last of them is back.
 _OVERTIME = 60.0
@@ -314,6 +318,7 @@ class Pump(Generic[Job, Result]):
             self.report.claimed += len(jobs)
             self._inbox.put(jobs)
             self._runner.wake()
+            _rest(self._looked, len(jobs))
 
     # -- recorder -----------------------------------------------------------------------------------------------------
 
@@ -333,12 +338,15 @@ class Pump(Generic[Job, Result]):
                     batch = self._outbox.get_nowait()
                 except queue.Empty:
                     break
+            started = time.monotonic()
             for start in range(0, len(results), _BATCH):
                 part = results[start : start + _BATCH]
                 self.report.recorded += self._write(part)
                 with self._room:
                     self._held -= len(part)
                     self._room.notify()
+            if not last:
+                _rest(started, len(results))
 
     def _write(self, results: Sequence[Result]) -> int:
         """Record results; how many were. One that the database cannot store does not cost its neighbours theirs."""
@@ -350,6 +358,11 @@ class Pump(Generic[Job, Result]):
                 return sum(self._write([result]) for result in results)
             log.error("A result cannot be stored (%s); its lease will lapse.", _reason(error))  # noqa: TRY400
             return 0
+
+
+def _rest(since: float, done: int) -> None:
+    if done < _LITTLE:
+        time.sleep(min(_REST, time.monotonic() - since))
 
 
 def _insist(action: Callable[[], None], what: str, *, until: float) -> bool:

@@ -88,7 +88,9 @@ class Committer:
             ) from error
 
     def _write_together(self, publications: Sequence[Publication]) -> list[list[Receipt] | HubError]:
-        with self._engine.begin() as conn:
+        # What is one statement is committed by it: one round trip instead of three.
+        isolation = "AUTOCOMMIT" if all(one.is_plain for one in publications) else "READ COMMITTED"
+        with self._engine.connect().execution_options(isolation_level=isolation) as conn, conn.begin():
             answers: list[list[Receipt] | HubError] = [*write(conn, publications)]
         _group_size.observe(sum(len(p.events) for p in publications))
         accepted = [r.id for a in answers if isinstance(a, list) for r in a if r.status == "accepted"]

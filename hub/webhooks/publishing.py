@@ -38,6 +38,11 @@ class Publication:
     source: str
     idempotency: tuple[str, bytes] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Has nothing that could repeat: `write` needs one statement for any number of such publications."""
+        return self.idempotency is None and all(event.event_id is None for event in self.events)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

@@ -7,14 +7,23 @@ each new worker process; it drops the inherited pool without closing the parent'
 from __future__ import annotations
 
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine
+import psycopg
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 
 from hub.core.errors import ConfigError
 from hub.core.settings import Settings, get_settings
 
+if TYPE_CHECKING:
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+#: A connection that rested for longer is asked whether it still works before it is used, seconds. SQLAlchemy's own
+#: `pool_pre_ping` asks every time: one more round trip for each transaction of a busy process.
+_RESTED = 1.0
 _lock = threading.Lock()
 _engine: Engine | None = None
 
@@ -28,13 +37,11 @@ def make_engine(url: str, *, pool_size: int = 8, application_name: str = "hub", 
         application_name: shown in pg_stat_activity.
         options: passed to `sqlalchemy.create_engine`.
     """
-    return create_engine(
+    engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
-        # A server restart kills pooled connections; the ping turns the first error after it into a reconnect.
-        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args={
             "connect_timeout": 5,
@@ -46,6 +53,27 @@ def make_engine(url: str, *, pool_size: int = 8, application_name: str = "hub", 
         },
         **options,
     )
+    event.listen(engine, "checkin", _note_rest)
+    event.listen(engine, "checkout", _ping_rested)
+    return engine
+
+
+def _note_rest(_connection: object, entry: ConnectionPoolEntry) -> None:
+    entry.info["rests_since"] = time.monotonic()
+
+
+def _ping_rested(
+    connection: psycopg.Connection[Any], entry: ConnectionPoolEntry, _checked_out: object
+) -> None:
+    """A server restart kills pooled connections; the ping turns the first error after it into a reconnect."""
+    if time.monotonic() - entry.info.get("rests_since", time.monotonic()) < _RESTED:
+        return
+    try:
+        autocommit, connection.autocommit = connection.autocommit, True
+        connection.execute("")
+        connection.autocommit = autocommit
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
 
 
 def require_database_url(settings: Settings) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.access.store import bump_config_version
@@ -27,9 +25,11 @@ from hub.webhooks.retry import next_step
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from random import Random
+
+    from sqlalchemy import Connection, Engine, Row
 
     from hub.core.clock import Clock
     from hub.webhooks.admission import Admission
@@ -95,7 +95,7 @@ class DeliverySource:
 
     def claim(self, limit: int) -> tuple[list[Job], bool]:
         """Lease up to `limit` deliveries: new messages first, with a quarter of the room kept for what waits."""
-        with self._engine.connect() as conn:
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             awake, due = store.look(conn)
             if awake or due:
                 self._learn_holds(conn)
@@ -124,22 +124,12 @@ class DeliverySource:
     def _fan_out_due(self, room: int) -> tuple[list[Job], bool]:
         jobs: list[Job] = []
         try:
-            with self._begin() as conn:
+            with self._engine.begin() as conn:
                 jobs, found = self._fan_out.run(conn, room=room, held=self._held)
         except BaseException:
             self._fan_out.forget(jobs)
             raise
         return jobs, found
-
-    @contextmanager
-    def _begin(self) -> Iterator[Connection]:
-        """A transaction whose commit does not wait for the disk: a claim that a crash forgets was not made.
-
-        What was sent meanwhile is sent again, as after any crash between sending and recording.
-        """
-        with self._engine.begin() as conn:
-            conn.execute(text("SET LOCAL synchronous_commit = off"))
-            yield conn
 
     def _learn_holds(self, conn: Connection) -> None:
         now = time.monotonic()
@@ -153,7 +143,7 @@ class DeliverySource:
         if limit <= 0:
             return [], True
         full = self._admission.full()
-        with self._begin() as conn:
+        with self._engine.begin() as conn:
             rows = store.DELIVERIES.claim(conn, owner=self._owner, limit=limit, lease=self._lease, full=full)
             if not rows:
                 return [], bool(full)

@@ -101,7 +101,10 @@ class Authenticator:
         memory = self._recall(key.key_id)
         if memory is None:
             return None
-        if not memory.renewing and self._clock.monotonic() >= memory.until - MEMORY_SECONDS + _REFRESH_SECONDS:
+        if (
+            not memory.renewing
+            and self._clock.monotonic() >= memory.until - MEMORY_SECONDS + _REFRESH_SECONDS
+        ):
             memory.renewing = True
             return None
         return self._judge(key, memory)

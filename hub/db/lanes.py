@@ -34,6 +34,7 @@ from hub.db.states import QUARANTINE_AFTER, QUARANTINED, State
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
+    from datetime import timedelta
 
 #: Lanes that one claim looks at.
 _LANES = 64
@@ -555,9 +556,32 @@ class LaneLedger(Ledger):
     def discard(self, conn: Connection, lane_id: uuid.UUID, reason: str) -> None:
         """Ask that what waits in a lane is cancelled; the sweep does it in steps. Served by the lanes' primary key."""
         conn.execute(
-            text(f"UPDATE {self._lanes} SET discard = :reason WHERE {self.lane} = :lane"),
+            text(
+                f"UPDATE {self._lanes} SET discard = :reason, refilled_at = now() WHERE {self.lane} = :lane"
+            ),
             {"lane": lane_id, "reason": reason},
         )
+
+    def prune(self, conn: Connection, *, reason: str, quiet: timedelta) -> int:
+        """Delete lanes whose destination is gone. Served by `<table>_lane_discard_idx`.
+
+        Args:
+            conn: a connection.
+            reason: why they were discarded.
+            quiet: how long ago that, and the last claim, must be. Until then a worker that does not know it yet may
+                put something into the line, or give back what it leased; without its lane that would stay for ever.
+
+        Returns:
+            How many were deleted.
+        """
+        return conn.execute(
+            text(f"""
+                DELETE FROM {self._lanes} l
+                 WHERE discard = :reason AND refilled_at < now() - CAST(:quiet AS interval)
+                   AND NOT EXISTS (SELECT 1 FROM {self._line} w WHERE w.{self.lane} = l.{self.lane})
+                   AND NOT EXISTS (SELECT 1 FROM {self._order} o WHERE o.{self.lane} = l.{self.lane})"""),
+            {"reason": reason, "quiet": quiet},
+        ).rowcount
 
     def sweep_discarded(self, conn: Connection, *, limit: int = 2000, keep: str) -> int:
         """Cancel up to `limit` rows of one lane that is to be emptied. Served by `<table>_lane_discard_idx`.

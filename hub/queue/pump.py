@@ -266,7 +266,8 @@ class Pump(Generic[Job, Result]):
                 self._wait_for_room()
             elif self._news(now):
                 self._claim(min(room, _BATCH))
-            elif self._idle_for(now) <= self._linger:
+            # A ring that another pump has answered already brings nothing: the next message need not wait for it.
+            elif self.report.claimed and self._idle_for(now) <= self._linger:
                 time.sleep(_LOOK)
             elif self._fell_asleep():
                 break

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a receiver's answer that are kept.
 _EXCERPT = 16_384
+#: Bytes of data that one claim from lanes loads.
+_CLAIM_BYTES = 16 * 1_048_576
 #: Holds of a target that its lane has as well.
 _HELD_BY_LANE = frozenset({"endpoint_paused", "endpoint_disabled", "endpoint_unverified"})
 #: How long a look at the lanes waits for places when there are none, seconds.
@@ -148,12 +150,16 @@ class DeliverySource:
             if not rows:
                 return [], bool(full)
             self._directory.refresh(conn, {row.tenant_id for row in rows})
-            messages = store.load_messages(conn, {row.message_id for row in rows})
-            envelopes = {key: Envelope.of(row) for key, row in messages.items()}
+            messages = store.load_messages(conn, {row.message_id for row in rows}, max_bytes=_CLAIM_BYTES)
+            envelopes = {key: Envelope.of(row) for key, row in messages.items() if row.data is not None}
             expired = {key for key, row in messages.items() if row.expired}
             jobs: list[Job] = []
             ended: list[Completion] = []
             for row in rows:
+                if row.message_id in messages and row.message_id not in envelopes:
+                    # Too much for one claim: the next one has it.
+                    ended.append(Completion(row.id, row.tenant_id, row.fence, State.DUE, row.step))
+                    continue
                 job = self._job(row, envelopes.get(row.message_id), row.message_id in expired)
                 if isinstance(job, Completion):
                     ended.append(job)

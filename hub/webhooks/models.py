@@ -42,7 +42,12 @@ endpoint = Table(
     # What it is for: the tenant's events, or what the hub itself has to say about them.
     Column("kind", Text, _one_of("kind", "events", "operations"), nullable=False, server_default="events"),
     # Exact types or `invoice.*`; `*` takes all.
-    Column("event_types", ARRAY(Text), nullable=False),
+    Column(
+        "event_types",
+        ARRAY(Text),
+        CheckConstraint("array_position(event_types, NULL) IS NULL", name="event_types"),
+        nullable=False,
+    ),
     # Not empty: only events that carry one of them.
     Column("labels", ARRAY(Text), nullable=False, server_default="{}"),
     # See hub.transforms.

@@ -53,7 +53,11 @@ def transform(job: Job, sandbox: Sandbox) -> None:
         if isinstance(result, Cancelled):
             job.verdict = NotSent(State.SKIPPED, "cancelled_by_transformation")
             return
-        job.body = json.dumps(result.document, ensure_ascii=False, separators=(",", ":")).encode()
+        document = result.document
+        if job.target.batch_size > 1 and isinstance(document, dict) and "id" in document:
+            # In a batch, an item's `id` is its webhook-id.
+            document = {"data": document}
+        job.body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         job.headers = result.headers
     except StepFailed as error:
         job.verdict = NotSent(State.FAILED, "transformation_failed", error.detail)

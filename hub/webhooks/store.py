@@ -281,16 +281,27 @@ def look(conn: Connection) -> tuple[bool, bool]:
     return row[0], row[1]
 
 
-def load_messages(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row[Any]]:
-    """Messages by id, for deliveries that were claimed. Served by message_pkey."""
+def load_messages(
+    conn: Connection, ids: Collection[uuid.UUID], *, max_bytes: int | None = None
+) -> dict[uuid.UUID, Row[Any]]:
+    """Messages by id, for deliveries that were claimed. Served by message_pkey.
+
+    Args:
+        conn: a connection.
+        ids: which ones.
+        max_bytes: of data together: beyond it, `data` is None. The first one has its data in any case.
+    """
     if not ids:
         return {}
     rows = conn.execute(
         text(
-            "SELECT id, type, event_id, data, source, created_at, expires_at < now() AS expired FROM hub.message"
-            " WHERE id = ANY (CAST(:ids AS uuid[])) AND id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)"
+            "SELECT id, type, event_id, source, created_at, expires_at < now() AS expired,"
+            " CASE WHEN CAST(:max_bytes AS bigint) IS NULL OR bytes <= :max_bytes OR bytes = size THEN data END AS data"
+            " FROM (SELECT *, octet_length(data) AS size, sum(octet_length(data)) OVER (ORDER BY id) AS bytes"
+            "         FROM hub.message WHERE id = ANY (CAST(:ids AS uuid[]))"
+            "          AND id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)) m"
         ),
-        {"ids": list(ids), "low": min(ids), "high": max(ids)},
+        {"ids": list(ids), "low": min(ids), "high": max(ids), "max_bytes": max_bytes},
     )
     return {row.id: row for row in rows}
 

@@ -8,10 +8,14 @@ from hub.core.settings import get_settings
 from hub.db.engine import get_engine
 from hub.monitoring.retention import prune
 from hub.queue.contracts import TaskName, Tick
+from hub.webhooks import store as webhooks
 from hub.webhooks.endpoints.rotation import drop_ended
 from hub.webhooks.endpoints.store import prune_metrics
 from workers import context
 from workers.task import hub_task
+
+#: Longer than any worker holds a lease of an endpoint that was deleted.
+_QUIET = timedelta(days=1)
 
 
 @hub_task(TaskName.HISTORY_PRUNE, Tick)
@@ -24,5 +28,6 @@ def prune_history(_payload: Tick) -> dict[str, int]:
         counts |= {
             "endpoint_metrics": prune_metrics(conn, now - timedelta(days=settings.retention_days)),
             "ended_signing_keys": drop_ended(conn, context.get_vault(), now),
+            "lanes": webhooks.DELIVERIES.prune(conn, reason=webhooks.ENDPOINT_DELETED, quiet=_QUIET),
         }
     return {name: count for name, count in counts.items() if count}

@@ -142,7 +142,7 @@ CREATE TABLE hub.endpoint (
     description TEXT DEFAULT '' NOT NULL,
     url TEXT NOT NULL,
     kind TEXT DEFAULT 'events' NOT NULL CONSTRAINT endpoint_kind_check CHECK (kind IN ('events', 'operations')),
-    event_types TEXT[] NOT NULL,
+    event_types TEXT[] NOT NULL CONSTRAINT endpoint_event_types_check CHECK (array_position(event_types, NULL) IS NULL),
     labels TEXT[] DEFAULT '{}' NOT NULL,
     filter JSONB,
     transformations JSONB DEFAULT '[]' NOT NULL,

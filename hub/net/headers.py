@@ -1,52 +1,24 @@
 """Which request headers a user may set.
 
-Promises: a header that passes cannot split the request (RFC 9112, 11.1), change its framing or its target,
-or pose as one of the headers that the hub writes itself. Leaves to others: headers that only carry meaning
-for the receiver.
+Promises: a header that passes cannot split the request, change its framing or its target, or pose as one of the
+headers that the hub writes itself (see `hub.core.headers`). Leaves to others: headers that only carry meaning for
+the receiver.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from hub.core.errors import FieldError, Invalid
+from hub.core.headers import MAX_VALUE_CHARACTERS, is_refused, is_token, is_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: The rule itself is beside the check, for those who judge a name on their own.
+__all__ = ["check_headers", "is_refused", "is_token"]
+
 MAX_COUNT = 50
-MAX_VALUE_CHARACTERS = 4096
-
-_NAME = re.compile(r"[!#$%&'*+\-.^_\x60|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_REFUSED = frozenset(
-    {
-        "accept-encoding",  # the hub decodes gzip and nothing else
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_REFUSED_PREFIXES = ("proxy-", "webhook-")
-
-
-def is_token(text: str) -> bool:
-    """True for what may be a header name or a method (RFC 9110, 5.6.2)."""
-    return _NAME.fullmatch(text) is not None
-
-
-def is_refused(name: str) -> bool:
-    """True for a header that only the hub writes: framing, target, hop-by-hop, and its own `webhook-*`."""
-    lower = name.lower()
-    return lower in _REFUSED or lower.startswith(_REFUSED_PREFIXES)
 
 
 def check_headers(headers: Mapping[str, str], path_prefix: str = "headers") -> None:
@@ -82,7 +54,7 @@ def _faults(name: str, value: str) -> list[str]:
         faults.append("a name has only letters, digits and !#$%&'*+-.^_`|~")
     elif is_refused(name):
         faults.append("this header is set by the hub and cannot be given")
-    if not _VALUE.fullmatch(value):
+    if not is_value(value):
         faults.append("a value has only printable ASCII characters, spaces and tabs")
     if len(value) > MAX_VALUE_CHARACTERS:
         faults.append(f"a value has at most {MAX_VALUE_CHARACTERS} characters")

@@ -9,9 +9,10 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from hub.core.errors import FieldError, Invalid
+from hub.core.headers import is_credential, is_refused, is_token
 from hub.core.secret import Secret
 from hub.net.client_certificate import ClientCertificate
-from hub.net.headers import check_headers, is_refused, is_token
+from hub.net.headers import check_headers
 from hub.transforms import Sandbox, compile_filter, compile_steps
 from hub.webhooks.endpoints.schemas import ClientCredentials, EndpointCreate, HeaderAuth
 from hub.webhooks.profiles import compile_profiles
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from hub.webhooks.endpoints.schemas import EndpointUpdate
 
 _OWN_HEADERS = frozenset({"content-type", "user-agent"})
-_SECRET_HEADERS = frozenset({"authorization", "cookie"})
 
 
 def check(
@@ -119,7 +119,7 @@ def _header_faults(body: EndpointCreate | EndpointUpdate) -> list[FieldError]:
     for name, value in body.headers.items():
         if name.lower() in _OWN_HEADERS:
             faults.append(FieldError(f"headers.{name}", "is set by the hub"))
-        elif name.lower() in _SECRET_HEADERS:
+        elif is_credential(name):
             faults.append(FieldError(f"headers.{name}", "would be stored and shown in the clear: use `auth`"))
         elif is_token(name) and not value.strip():
             faults.append(FieldError(f"headers.{name}", "must have a value"))

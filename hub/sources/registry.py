@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import IntegrityError
-
-from hub.core.errors import Conflict, FieldError, Invalid
+from hub.core.errors import FieldError, Invalid
 from hub.core.ids import new_uuid
 from hub.core.secret import Secret
+from hub.db.tenant_rows import unique_name
 from hub.sources import store
 from hub.sources.content import check_template
+from hub.sources.models import source
 from hub.sources.overlap import live_ids, rotate, stored
 from hub.sources.peers import read_networks
 from hub.sources.verification import compile_verifier
@@ -49,10 +49,8 @@ def create(conn: Connection, caller: Principal, body: SourceCreate, *, vault: Va
         "secrets": [stored(one) for one in ids],
         "created_by": caller.key_id,
     }
-    try:
+    with unique_name(source, body.name):
         return store.insert_source(conn, values)
-    except IntegrityError as error:
-        raise _taken(error, body.name) from error
 
 
 def change(conn: Connection, caller: Principal, source_id: uuid.UUID, body: SourceUpdate) -> Row[Any]:
@@ -72,10 +70,8 @@ def change(conn: Connection, caller: Principal, source_id: uuid.UUID, body: Sour
         )
     name = values.get("name", before.name)
     _check(values, name, values.get("event_type", before.event_type))
-    try:
+    with unique_name(source, name):
         return store.update_source(conn, caller.tenant_id, source_id, values)
-    except IntegrityError as error:
-        raise _taken(error, name) from error
 
 
 def rotate_secret(
@@ -130,10 +126,3 @@ def _put(conn: Connection, caller: Principal, vault: Vault, texts: list[str], fi
     return vault.put_many(
         conn, [NewSecret(caller.tenant_id, "source", field, Secret(text)) for text in texts]
     )
-
-
-def _taken(error: IntegrityError, name: str) -> Exception:
-    if "source_tenant_id_name_key" not in str(error.orig):
-        return error
-    message = "is the name of another source"
-    return Conflict(f"{name!r} {message}.", fields=(FieldError("name", message),))

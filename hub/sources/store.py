@@ -11,6 +11,7 @@ from sqlalchemy import Row, delete, insert, select, text, update
 
 from hub.core.errors import NotFound
 from hub.core.ids import Kind, format_id
+from hub.db.tenant_rows import change_row, find_row, newest_first
 from hub.sources.models import inbound, source
 
 if TYPE_CHECKING:
@@ -34,33 +35,22 @@ def find_source(
     Raises:
         NotFound: the tenant has no such source.
     """
-    query = select(source).where(source.c.id == source_id, source.c.tenant_id == tenant_id)
-    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no source {format_id(Kind.SOURCE, source_id)}.")
-    return row
+    return find_row(conn, source, tenant_id, source_id, Kind.SOURCE, lock=lock)
 
 
 def list_sources(
     conn: Connection, tenant_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
 ) -> Sequence[Row[Any]]:
     """The tenant's sources, newest first. Served by source_tenant_id_id_idx."""
-    query = select(source).where(source.c.tenant_id == tenant_id)
-    if after is not None:
-        query = query.where(source.c.id < after)
-    return conn.execute(query.order_by(source.c.id.desc()).limit(limit)).all()
+    own = select(source).where(source.c.tenant_id == tenant_id)
+    return conn.execute(newest_first(own, source.c.id, after=after, limit=limit)).all()
 
 
 def update_source(
     conn: Connection, tenant_id: uuid.UUID, source_id: uuid.UUID, values: dict[str, Any]
 ) -> Row[Any]:
     """Change a source and return it; its version goes up. Served by source_pkey."""
-    return conn.execute(
-        update(source)
-        .where(source.c.id == source_id, source.c.tenant_id == tenant_id)
-        .values(values | {"version": source.c.version + 1, "updated_at": text("now()")})
-        .returning(source)
-    ).one()
+    return change_row(conn, source, tenant_id, source_id, values)
 
 
 def delete_source(conn: Connection, tenant_id: uuid.UUID, source_id: uuid.UUID) -> None:
@@ -245,9 +235,7 @@ def list_inbound(
         query = query.where(inbound.c.outcome == outcome)
         if outcome != "accepted":  # said again, so that the partial index is seen to fit
             query = query.where(inbound.c.outcome != text("'accepted'"))
-    if after is not None:
-        query = query.where(inbound.c.id < after)
-    return conn.execute(query.order_by(inbound.c.id.desc()).limit(limit)).all()
+    return conn.execute(newest_first(query, inbound.c.id, after=after, limit=limit)).all()
 
 
 def find_inbound(

@@ -6,28 +6,26 @@ Locks are taken in one order, which workers keep too: endpoint, tenant, deliveri
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-from sqlalchemy.exc import IntegrityError
 
 from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, Unavailable
 from hub.core.ids import new_uuid
 from hub.core.secret import Secret
 from hub.db.states import State
+from hub.db.tenant_rows import unique_name
 from hub.net.client_certificate import ClientCertificate
 from hub.web.etags import check_version
 from hub.webhooks.endpoints import store
 from hub.webhooks.endpoints.checking import check_together
 from hub.webhooks.endpoints.overlap import live
+from hub.webhooks.models import endpoint
 from hub.webhooks.signing import decode_secret, new_keypair, new_secret
 from hub.webhooks.store import DELIVERIES
 from hub.webhooks.target import limits_of
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Row
@@ -78,7 +76,7 @@ def insert(
     check_together(values)
     if body.challenge:
         values |= {"status": "unverified", "status_reason": "not_verified"}
-    with _named(body.name):
+    with unique_name(endpoint, body.name):
         row = store.insert_endpoint(conn, values)
     DELIVERIES.configure(conn, caller.tenant_id, row.id, limits_of(row))
     _follow_status(conn, row)
@@ -133,7 +131,7 @@ def save(
     Returns:
         The endpoint, and whether it was activated.
     """
-    with _named(values.get("name", "")):
+    with unique_name(endpoint, values.get("name", "")):
         row = store.update_endpoint(conn, caller.tenant_id, before.id, values)
     bump_config_version(conn, caller.tenant_id)
     DELIVERIES.configure(conn, caller.tenant_id, row.id, limits_of(row))
@@ -304,15 +302,3 @@ def _follow_status(conn: Connection, row: Row[Any]) -> None:
         DELIVERIES.release(conn, row.id)
     else:
         DELIVERIES.hold(conn, row.id, f"endpoint_{row.status}")
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """A name that is taken is the caller's fault."""
-    try:
-        yield
-    except IntegrityError as error:
-        if "endpoint_tenant_id_name_key" not in str(error.orig):
-            raise
-        message = "is the name of another endpoint"
-        raise Conflict(f"{name!r} {message}.", fields=(FieldError("name", message),)) from None

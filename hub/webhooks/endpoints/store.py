@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
-from hub.core.errors import NotFound
-from hub.core.ids import Kind, format_id
+from hub.core.ids import Kind
+from hub.db.tenant_rows import change_row, find_row, newest_first
 from hub.webhooks.models import LATENCY_BOUNDS, endpoint, endpoint_health
 from hub.webhooks.store import DELIVERIES, ENDPOINT_DELETED
 
@@ -44,33 +44,22 @@ def find_endpoint(
     Raises:
         NotFound: the tenant has no such endpoint.
     """
-    query = select(endpoint).where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id)
-    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no endpoint {format_id(Kind.ENDPOINT, endpoint_id)}.")
-    return row
+    return find_row(conn, endpoint, tenant_id, endpoint_id, Kind.ENDPOINT, lock=lock)
 
 
 def list_endpoints(
     conn: Connection, tenant_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
 ) -> Sequence[Row[Any]]:
     """The tenant's endpoints, newest first. Served by endpoint_tenant_id_id_idx."""
-    query = select(endpoint).where(endpoint.c.tenant_id == tenant_id)
-    if after is not None:
-        query = query.where(endpoint.c.id < after)
-    return conn.execute(query.order_by(endpoint.c.id.desc()).limit(limit)).all()
+    own = select(endpoint).where(endpoint.c.tenant_id == tenant_id)
+    return conn.execute(newest_first(own, endpoint.c.id, after=after, limit=limit)).all()
 
 
 def update_endpoint(
     conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID, values: dict[str, Any]
 ) -> Row[Any]:
     """Change an endpoint and return it; its version goes up. Served by endpoint_pkey."""
-    return conn.execute(
-        update(endpoint)
-        .where(endpoint.c.id == endpoint_id, endpoint.c.tenant_id == tenant_id)
-        .values(values | {"version": endpoint.c.version + 1, "updated_at": text("now()")})
-        .returning(endpoint)
-    ).one()
+    return change_row(conn, endpoint, tenant_id, endpoint_id, values)
 
 
 def delete_endpoint(conn: Connection, tenant_id: uuid.UUID, endpoint_id: uuid.UUID) -> None:

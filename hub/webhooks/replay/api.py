@@ -63,7 +63,7 @@ def create_replay(
 def list_replays(hub: Hub, caller: Reader, paging: Paging) -> Page[schemas.Replay]:
     """Newest first."""
     with hub.engine.connect() as conn:
-        rows = store.list_replays(conn, caller.tenant_id, before=paging.after, limit=paging.fetch)
+        rows = store.list_replays(conn, caller.tenant_id, after=paging.after, limit=paging.fetch)
     kept, cursor = page_of(rows, paging.limit, lambda row: row.id)
     return Page(data=[schemas.Replay(**views.replay(row)) for row in kept], next_cursor=cursor)
 

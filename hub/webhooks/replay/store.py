@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 
-from hub.core.errors import NotFound
-from hub.core.ids import Kind, format_id, new_uuid
+from hub.core.ids import Kind, new_uuid
+from hub.db.tenant_rows import find_row, newest_first
 from hub.webhooks.replay.models import replay, replay_step
 
 if TYPE_CHECKING:
@@ -165,21 +165,15 @@ def find_replay(
     Raises:
         NotFound: the tenant has no such job.
     """
-    query = select(replay).where(replay.c.id == replay_id, replay.c.tenant_id == tenant_id)
-    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no replay {format_id(Kind.REPLAY, replay_id)}.")
-    return row
+    return find_row(conn, replay, tenant_id, replay_id, Kind.REPLAY, lock=lock)
 
 
 def list_replays(
-    conn: Connection, tenant_id: uuid.UUID, *, before: uuid.UUID | None, limit: int
+    conn: Connection, tenant_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
 ) -> Sequence[Row[Any]]:
     """The tenant's jobs, newest first. Served by replay_tenant_id_id_idx."""
-    query = select(replay).where(replay.c.tenant_id == tenant_id)
-    if before is not None:
-        query = query.where(replay.c.id < before)
-    return conn.execute(query.order_by(replay.c.id.desc()).limit(limit)).all()
+    own = select(replay).where(replay.c.tenant_id == tenant_id)
+    return conn.execute(newest_first(own, replay.c.id, after=after, limit=limit)).all()
 
 
 def set_state(conn: Connection, replay_id: uuid.UUID, state: str) -> Row[Any]:

@@ -132,15 +132,23 @@ class Nest:
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
-    """`{"set": {"data.source": "shop"}}`: put constants; objects on the way are made."""
+class _Constants:
+    """Values by the places where they are put."""
 
     values: tuple[tuple[Path, Any], ...]
 
     @classmethod
     def read(cls, spec: Any, at: str, faults: Reading) -> Self:
         """From JSON."""
-        return cls(_constants(spec, at, faults))
+        found = read_assignments(spec, at, faults, '{"data.source": "shop"}')
+        check_apart([path for path, _, _ in found], at, faults)
+        return cls(tuple((path, value) for path, value, _ in found))
+
+
+class Set(_Constants):
+    """`{"set": {"data.source": "shop"}}`: put constants; objects on the way are made."""
+
+    __slots__ = ()
 
     def apply(self, document: Any, run: Run) -> Any:
         """See `Step`."""
@@ -149,16 +157,10 @@ class Set:
         return document
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+class Default(_Constants):
     """`{"default": {"data.currency": "EUR"}}`: put constants where nothing or null is."""
 
-    values: tuple[tuple[Path, Any], ...]
-
-    @classmethod
-    def read(cls, spec: Any, at: str, faults: Reading) -> Self:
-        """From JSON."""
-        return cls(_constants(spec, at, faults))
+    __slots__ = ()
 
     def apply(self, document: Any, run: Run) -> Any:
         """See `Step`."""
@@ -210,12 +212,6 @@ class Flatten:
             else:
                 flat[name] = item
         return flat
-
-
-def _constants(spec: Any, at: str, faults: Reading) -> tuple[tuple[Path, Any], ...]:
-    found = read_assignments(spec, at, faults, '{"data.source": "shop"}')
-    check_apart([path for path, _, _ in found], at, faults)
-    return tuple((path, value) for path, value, _ in found)
 
 
 def _growing(value: Any, run: Run) -> Callable[[Any], Any]:

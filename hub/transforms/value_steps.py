@@ -6,6 +6,7 @@ is done element by element. Each step is total: it ends, and fails only with Can
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _TextStep:
+class _TextStep(ABC):
+    """Text is replaced by other text."""
+
     paths: tuple[Path, ...]
 
     @classmethod
@@ -48,8 +51,9 @@ class _TextStep:
         run.spend(max(0, len(new) - len(value)))
         return new
 
+    @abstractmethod
     def _new(self, text: str) -> str:
-        raise NotImplementedError
+        """What comes in place of a text."""
 
 
 class Lower(_TextStep):

@@ -7,8 +7,8 @@ receiver makes the other wait:
     feeder ──jobs──▶ runner (the calling thread) ──outcomes──▶ recorder
     claims rows      makes calls                               writes completions
 
-It ends when nothing has been due for `linger` seconds, when its slice is over (then it rings again), or when the
-worker shuts down (then rows not yet started are handed back, and calls in flight get `grace` seconds).
+It ends when nothing has been due for `linger` seconds (at once if there was nothing at all), when its slice is over
+(then it rings again), or when the worker shuts down (then rows not yet started are handed back, and calls in flight get `grace` seconds).
 
 A failure of the database never loses a row: what could not be claimed stays due, what could not be recorded lapses
 and is swept.

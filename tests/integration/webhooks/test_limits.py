@@ -224,6 +224,28 @@ def test_two_workers_that_fan_out_and_send_at_once_keep_the_order_of_every_key(w
     assert set(world.states("state, attempt")) == {("done", 1)}
 
 
+# -- memory ---------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_from_lanes_loads_so_many_bytes_and_the_next_one_the_rest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.webhooks.delivery._CLAIM_BYTES", 1_000)
+    world.endpoint("http://127.0.0.1:1/", rate_limit=1000)
+    large = json.dumps("x" * 600)
+    world.publish(large, large, json.dumps("x" * 2_000), "1")
+    source = world.source()
+    assert claim(source) == [], "every delivery passes its lane"
+    claims = []
+    while jobs := claim(source):
+        claims.append([job.id for job in jobs])
+        record(source, jobs)
+    # It looks into the lanes twice, and each look takes at least one.
+    assert [len(one) for one in claims] == [2, 2]
+    assert len({*claims[0], *claims[1]}) == 4
+    assert world.states("state, attempt") == [("done", 1)] * 4
+
+
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +266,21 @@ def test_a_batch_is_one_signed_request_with_every_event_and_its_id(world: World,
     assert call.headers["webhook-id"].startswith("batch_")
     assert world.states("state, attempt") == [("done", 1)] * 3
     assert world.sql("SELECT count(DISTINCT work_id), count(*) FROM hub.attempt") == [(3, 3)]
+
+
+def test_what_a_transformation_calls_id_does_not_hide_the_webhook_id(
+    world: World, receiver: Provider
+) -> None:
+    steps = [{"rename": {"data.id": "id"}}, {"omit": ["type", "timestamp"]}]
+    world.endpoint(receiver.url, batch={"size": 2, "wait_seconds": 30}, transformations=steps)
+    world.publish('{"id": 7, "n": 1}', '{"n": 2}', ids=["one", "two"])
+    world.deliver()
+    (call,) = receiver.calls
+    assert json.loads(call.body) == [
+        {"id": "one", "data": {"id": 7, "data": {"n": 1}}},
+        {"id": "two", "data": {"n": 2}},
+    ]
+    assert call.body.count(b'"id"') == 3
 
 
 def test_a_batch_that_does_not_fill_goes_when_its_first_event_has_waited(

@@ -193,6 +193,12 @@ def test_everything_due_is_run_and_recorded_once(stage: Stage) -> None:
     assert stage.bell.rings == 0
 
 
+def test_a_ring_for_nothing_does_not_linger(stage: Stage) -> None:
+    report = stage.start(linger=3600).result(10)
+    assert (report.claimed, report.rang_again) == (0, False)
+    assert stage.bell.said[-2:] == ["last look", "sleep"]
+
+
 @pytest.mark.parametrize("capacity", [1, 2, 7, 100])
 def test_no_more_than_the_capacity_is_in_flight(stage: Stage, capacity: int) -> None:
     stage.source.due = list(range(300))
@@ -231,19 +237,21 @@ def test_a_full_pump_sleeps_and_calls_for_help_and_wakes_with_room(stage: Stage)
 
 
 def test_an_idle_pump_ends_after_its_linger(stage: Stage) -> None:
+    stage.source.due = [1]
     started = time.monotonic()
     report = stage.pump(linger=0.3).run()
     assert 0.3 <= time.monotonic() - started < 5
-    assert report == Report()
+    assert report == Report(claimed=1, recorded=1)
     assert stage.bell.said[-3:] == ["sleep", "last look", "sleep"]
 
 
 def test_a_ring_while_it_lingers_is_answered_by_a_look(stage: Stage) -> None:
+    stage.source.due = [6]
     running = stage.start(linger=20)
-    until(lambda: stage.source.limits and stage.source.due == [])
+    until(lambda: stage.source.done == [6])
     stage.source.due = [7]
     stage.bell.news = 1
-    until(lambda: stage.source.done == [7])
+    until(lambda: stage.source.done == [6, 7])
     stage.stop.set()
     running.result(10)
 
@@ -258,8 +266,9 @@ def test_a_ring_that_came_while_it_fell_asleep_is_answered(stage: Stage) -> None
 
 
 def test_a_second_pump_of_the_same_task_is_absorbed(stage: Stage) -> None:
+    stage.source.due = [1]
     running = stage.start(linger=20)
-    until(lambda: stage.source.limits)
+    until(lambda: stage.source.done)
     assert stage.pump().run() == Report(absorbed=True)
     stage.stop.set()
     assert running.result(10).absorbed is False

@@ -235,7 +235,8 @@ class DeliverySource:
             deciding.completions.append(_not_sent(one, outcome, now))
             return
         endpoint_id = one.target.id
-        decision = next_step(one.target.schedule, outcome, one.step, now, self._rng)
+        schedule = self._directory.schedule(one.tenant_id, one.target, one.envelope.type)
+        decision = next_step(schedule, outcome, one.step, now, self._rng)
         if decision.disable:
             deciding.disable[endpoint_id] = (one, decision.disable)
         if one is call:

@@ -1,4 +1,4 @@
-"""Workers' view of the endpoints: loaded once, kept until the tenant's set-up changes.
+"""Workers' view of the endpoints and retry policies: loaded once, kept until the tenant's set-up changes.
 
 Every claim of work reads the version of its tenants' set-up, so a change that was committed before an event was
 claimed is honoured for that event: there is no time to live and nothing to invalidate. When a version moved, only
@@ -15,6 +15,8 @@ from hub.access.store import config_versions
 from hub.core.errors import Invalid
 from hub.core.ids import Kind, format_id
 from hub.webhooks import store
+from hub.webhooks.catalogue.store import load_retry_policies
+from hub.webhooks.retry import Schedules, schedule_of
 from hub.webhooks.target import secret_ids, target_of, unreadable
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class _Tenant:
     subscribers: dict[tuple[str, str], Sequence[Target]] = field(default_factory=dict)
     #: When the first of the signing keys of a rotation's overlap ends.
     expires_at: datetime | None = None
+    #: What its deliveries are retried by, where their endpoint does not say; None: as the deployment does.
+    schedules: Schedules | None = None
 
 
 _NOBODY = _Tenant()
@@ -64,10 +68,11 @@ class Directory:
         self._vault = vault
         self._settings = settings
         self._clock = clock
+        self._deployment = Schedules(settings.webhook_retry_schedule, {})
         self._tenants: dict[uuid.UUID, _Tenant] = {}
 
     def refresh(self, conn: Connection, tenant_ids: Collection[uuid.UUID]) -> None:
-        """Load what changed for these tenants: one statement, four when something did."""
+        """Load what changed for these tenants: one statement, five when something did."""
         versions = config_versions(conn, tenant_ids)
         now = self._clock.now()
         stale = {}
@@ -82,6 +87,7 @@ class Directory:
         present: dict[uuid.UUID, dict[uuid.UUID, int]] = {tenant_id: {} for tenant_id in stale}
         for tenant_id, endpoint_id, endpoint_version in store.list_endpoint_versions(conn, stale):
             present[tenant_id][endpoint_id] = endpoint_version
+        schedules = self._load_schedules(conn, stale)
         changed = []
         for tenant_id, version in stale.items():
             old = self._tenants.get(tenant_id, _NOBODY).targets
@@ -91,7 +97,7 @@ class Directory:
                 if key in old and old[key].version == endpoint_version and not old[key].expired(now)
             }
             changed += [key for key in present[tenant_id] if key not in kept]
-            self._tenants[tenant_id] = _Tenant(version, kept)
+            self._tenants[tenant_id] = _Tenant(version, kept, schedules=schedules.get(tenant_id))
         rows = store.load_endpoints(conn, changed) if changed else []
         wanted = [(row.tenant_id, key) for row in rows for key in secret_ids(row)]
         secrets = self._vault.get_many(conn, wanted) if wanted else {}
@@ -102,6 +108,46 @@ class Directory:
             tenant.targets = dict(sorted(tenant.targets.items()))
             ends = [target.expires_at for target in tenant.targets.values() if target.expires_at is not None]
             tenant.expires_at = min(ends, default=None)
+
+    def _load_schedules(self, conn: Connection, stale: Collection[uuid.UUID]) -> dict[uuid.UUID, Schedules]:
+        """What these tenants and their event types say of retries; those who say nothing are missing."""
+        defaults: dict[uuid.UUID, tuple[float, ...]] = {}
+        by_type: dict[uuid.UUID, dict[str, tuple[float, ...]]] = {}
+        for tenant_id, event_type, policy in load_retry_policies(conn, stale):
+            try:
+                schedule = schedule_of(policy)
+            except (TypeError, ValueError, AttributeError, KeyError) as error:
+                # Somebody spoilt the row by hand: what is less specific holds, and deliveries go on.
+                log.warning(
+                    "The retry policy of tenant %s for %s is not readable (%s).",
+                    format_id(Kind.TENANT, tenant_id),
+                    event_type or "all event types",
+                    type(error).__name__,
+                )
+                continue
+            if schedule is None:
+                continue
+            if event_type is None:
+                defaults[tenant_id] = schedule
+            else:
+                by_type.setdefault(tenant_id, {})[event_type] = schedule
+        return {
+            tenant_id: Schedules(
+                defaults.get(tenant_id, self._deployment.default), by_type.get(tenant_id, {})
+            )
+            for tenant_id in defaults.keys() | by_type.keys()
+        }
+
+    def schedule(self, tenant_id: uuid.UUID, target: Target, event_type: str) -> tuple[float, ...]:
+        """Seconds between the attempts of a delivery: its endpoint's, event type's, tenant's or the deployment's.
+
+        Args:
+            tenant_id: whose.
+            target: the endpoint, as it was when the delivery was claimed.
+            event_type: of the event.
+        """
+        schedules = self._tenants.get(tenant_id, _NOBODY).schedules or self._deployment
+        return schedules.of(target.schedule, event_type)
 
     def subscribers(self, tenant_id: uuid.UUID, kind: str, event_type: str) -> Sequence[Target]:
         """The endpoints that take this event type, in the order of their ids.

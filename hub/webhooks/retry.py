@@ -1,7 +1,8 @@
 """What happens after an attempt. Pure: the pump calls it and writes the decision.
 
 2xx is success; everything else, redirects included, is a failure and retried along the schedule, whose length is the
-number of retries. 410 disables the endpoint. `Retry-After` on 429 and 503 can postpone a retry, never hasten it.
+number of retries. An endpoint, an event type, a tenant and the deployment may each have a schedule; the most specific
+one holds, as a whole. 410 disables the endpoint. `Retry-After` on 429 and 503 can postpone a retry, never hasten it.
 A receiver may answer `webhook-delivery: abort-message` (no more retries of this one) or `disable` (no more at all).
 """
 
@@ -46,16 +47,18 @@ class Decision:
 MAX_RETRIES, MAX_DELAY = 50, 7 * 86_400.0
 
 
-def schedule_of(policy: Mapping[str, Any] | None, default: tuple[float, ...]) -> tuple[float, ...]:
-    """The seconds between attempts that a retry policy means.
+def schedule_of(policy: Mapping[str, Any] | None) -> tuple[float, ...] | None:
+    """The seconds between attempts that a retry policy means; None without a policy.
 
     Args:
         policy: `{"strategy": "schedule", "delays": [...]}`, or `exponential` (`initial_seconds` doubled each time),
             `linear` (`initial_seconds` added each time) or `fixed`, with `max_retries` and `max_seconds`.
-        default: what holds without a policy.
+
+    Raises:
+        KeyError, TypeError, ValueError: it was not written by the hub.
     """
     if policy is None:
-        return default
+        return None
     if policy["strategy"] == "schedule":
         return tuple(float(seconds) for seconds in policy["delays"])
     first, longest = float(policy["initial_seconds"]), float(policy.get("max_seconds") or MAX_DELAY)
@@ -66,6 +69,28 @@ def schedule_of(policy: Mapping[str, Any] | None, default: tuple[float, ...]) ->
     }
     delay = grow[policy["strategy"]]
     return tuple(min(longest, delay(n)) for n in range(policy["max_retries"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """What a tenant's events are retried by.
+
+    Args:
+        default: the tenant's schedule, or the deployment's.
+        by_type: those of the event types that have one.
+    """
+
+    default: tuple[float, ...]
+    by_type: Mapping[str, tuple[float, ...]]
+
+    def of(self, endpoint: tuple[float, ...] | None, event_type: str) -> tuple[float, ...]:
+        """The one that holds for a delivery.
+
+        Args:
+            endpoint: the schedule of its endpoint; None when that has none. An empty one is one: no retries.
+            event_type: of its event.
+        """
+        return self.by_type.get(event_type, self.default) if endpoint is None else endpoint
 
 
 def next_step(  # noqa: PLR0911 - one line a case

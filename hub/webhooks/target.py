@@ -51,7 +51,7 @@ class Target:
         token: what to ask for before a call; the answer is its `Authorization`.
         certificate: shown to a receiver that asks for one.
         timeout: seconds, total.
-        schedule: seconds between attempts.
+        schedule: seconds between attempts; None: its event type's or its tenant's, see `Directory.schedule`.
         metered: every delivery has to pass its lane.
         strict: events of one ordering key wait for each other.
         expires_at: when it has to be compiled again, because an older signing key ends.
@@ -75,7 +75,7 @@ class Target:
     token: TokenRequest | None = None
     certificate: ClientCertificate | None = None
     timeout: float = 0.0
-    schedule: tuple[float, ...] = ()
+    schedule: tuple[float, ...] | None = None
     metered: bool = False
     strict: bool = False
     batch_size: int = 1
@@ -154,7 +154,7 @@ def target_of(
         token=_token(row.auth, secrets.get(row.auth_secret_id)),
         certificate=_certificate(row, secrets),
         timeout=row.timeout_seconds or settings.webhook_timeout_seconds,
-        schedule=schedule_of(row.retry_policy, settings.webhook_retry_schedule),
+        schedule=schedule_of(row.retry_policy),
         metered=limits.metered,
         strict=row.ordering == "strict",
         batch_size=row.batch_size,

@@ -15,6 +15,7 @@ class EventType(TypedDict):
     labels: list[str]
     deprecated: bool
     validation: Literal["off", "warn", "enforce"]
+    retry_policy: dict[str, Any] | None
     current_version: int | None
     archived_at: str | None
     created_at: str
@@ -59,6 +60,7 @@ class EventTypeImport(TypedDict):
 
 
 class EventTypeSettings(TypedDict):
-    """What becomes of an event whose type is not in the catalogue."""
+    """What becomes of an event whose type is not in the catalogue, and when events are sent again."""
 
     unknown_event_types: Literal["allow", "warn", "enforce"]
+    retry_policy: dict[str, Any] | None

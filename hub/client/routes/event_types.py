@@ -94,14 +94,13 @@ class EventTypeCalls(Calls):
         return report
 
     def get_event_type_settings(self) -> EventTypeSettings:
-        """What becomes of events whose type is not in the catalogue."""
+        """What becomes of events whose type is not in the catalogue, and when events are sent again."""
         found: EventTypeSettings = self._get(_SETTINGS)
         return found
 
-    def update_event_type_settings(self, *, unknown_event_types: str) -> EventTypeSettings:
-        """Choose what becomes of events whose type is not in the catalogue: `allow`, `warn` or `enforce`."""
-        body = {"unknown_event_types": unknown_event_types}
-        chosen: EventTypeSettings = self._send("PUT", _SETTINGS, body)
+    def update_event_type_settings(self, **fields: Any) -> EventTypeSettings:
+        """Choose `unknown_event_types` (`allow`, `warn`, `enforce`) and `retry_policy`; what is left out stays."""
+        chosen: EventTypeSettings = self._send("PATCH", _SETTINGS, fields)
         return chosen
 
 

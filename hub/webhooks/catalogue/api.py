@@ -138,18 +138,22 @@ def validate_sample(name: str, body: schemas.Sample, hub: Hub, caller: Reader) -
 
 @router.get("/event-type-settings", summary="Read the settings of all event types")
 def read_settings(hub: Hub, caller: Reader) -> schemas.Settings:
-    """What becomes of events whose type is not in the catalogue."""
+    """What becomes of events whose type is not in the catalogue, and when events are sent again."""
     with hub.engine.connect() as conn:
-        found = store.load_policies(conn, [caller.tenant_id])
-    return schemas.Settings.model_validate({"unknown_event_types": found.get(caller.tenant_id, "allow")})
+        row = store.find_settings(conn, caller.tenant_id)
+    if row is None:
+        return schemas.Settings(unknown_event_types="allow", retry_policy=None)
+    return _settings(row)
 
 
-@router.put("/event-type-settings", summary="Choose the settings of all event types")
-def write_settings(body: schemas.Settings, hub: Hub, caller: Writer) -> schemas.Settings:
-    """They hold for every event that is published a second later."""
+@router.patch("/event-type-settings", summary="Change the settings of all event types")
+def update_settings(body: schemas.SettingsUpdate, hub: Hub, caller: Writer) -> schemas.Settings:
+    """What is left out stays. They hold for every event that is published a second later.
+
+    The retry policy holds for every attempt that begins after this call, also of events that are being retried.
+    """
     with hub.engine.begin() as conn:
-        event_types.choose_settings(conn, caller, body.unknown_event_types)
-    return body
+        return _settings(event_types.choose_settings(conn, caller, body))
 
 
 # -- rows to JSON ---------------------------------------------------------------------------------------------------
@@ -174,6 +178,10 @@ def _version(row: Row[Any]) -> dict[str, Any]:
 
 def _version_detail(row: Row[Any]) -> schemas.VersionDetail:
     return schemas.VersionDetail(**_version(row), schema_=row.schema, example=row.example)
+
+
+def _settings(row: Row[Any]) -> schemas.Settings:
+    return schemas.Settings(unknown_event_types=row.unknown_event_types, retry_policy=row.retry_policy)
 
 
 def _faults(errors: Sequence[FieldError]) -> list[schemas.Fault]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from hub.access.principal import Principal
-    from hub.webhooks.catalogue.schemas import EventTypeCreate, EventTypeUpdate
+    from hub.webhooks.catalogue.schemas import EventTypeCreate, EventTypeUpdate, SettingsUpdate
 
 
 def check_schema(schema: Any, example: Any) -> None:
@@ -57,7 +57,7 @@ def create(conn: Connection, caller: Principal, body: EventTypeCreate) -> Row[An
         )
         raise Conflict(f"The event type {body.name} {message}.", fields=(FieldError("name", message),))
     _require_schema(body.validation, None if body.schema_ is None else 1)
-    values = body.model_dump(exclude={"schema_", "example"})
+    values = _columns(body, body.model_dump(exclude={"schema_", "example"}))
     row = insert(conn, caller, values)
     if body.schema_ is not None:
         row, _ = append(conn, caller, row, body.schema_, body.example)
@@ -73,7 +73,7 @@ def change(conn: Connection, caller: Principal, name: str, body: EventTypeUpdate
     """
     bump_config_version(conn, caller.tenant_id)
     row = store.get_event_type(conn, caller.tenant_id, name)
-    values = body.model_dump(exclude_unset=True)
+    values = _columns(body, body.model_dump(exclude_unset=True))
     if "archived" in values:
         values = {**values, "archived_at": None}
         del values["archived"]
@@ -117,10 +117,11 @@ def publish_version(conn: Connection, caller: Principal, name: str, schema: Any,
     return append(conn, caller, row, schema, example)[1]
 
 
-def choose_settings(conn: Connection, caller: Principal, unknown_event_types: str) -> None:
-    """Choose what becomes of events whose type is not in the catalogue."""
+def choose_settings(conn: Connection, caller: Principal, body: SettingsUpdate) -> Row[Any]:
+    """Change what holds for all event types; what is left out stays."""
     bump_config_version(conn, caller.tenant_id)
-    store.put_policy(conn, caller.tenant_id, unknown_event_types)
+    values = _columns(body, body.model_dump(exclude_unset=True))
+    return store.put_settings(conn, caller.tenant_id, values)
 
 
 def current_version(conn: Connection, row: Row[Any]) -> Row[Any] | None:
@@ -162,6 +163,15 @@ def append(
 def same(one: Any, other: Any) -> bool:
     """Are two JSON values the same text but for the order of keys? 1 and 1.0 and true are not."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _columns(
+    body: EventTypeCreate | EventTypeUpdate | SettingsUpdate, values: dict[str, Any]
+) -> dict[str, Any]:
+    """What was given, its retry policy as endpoints store theirs: with its defaults, without what it leaves open."""
+    if body.retry_policy is None:
+        return values
+    return {**values, "retry_policy": body.retry_policy.model_dump(exclude_none=True)}
 
 
 def _require_schema(validation: str, version: int | None) -> None:

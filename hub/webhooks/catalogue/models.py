@@ -16,7 +16,7 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import ARRAY, JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 from hub.db.schema import Timestamp, created_at, id_column, metadata
 
@@ -39,6 +39,8 @@ event_type = Table(
         nullable=False,
         server_default="off",
     ),
+    # As an endpoint's; None: the tenant's holds.
+    Column("retry_policy", JSONB(none_as_null=True)),
     # The newest version of its schema; None while it has none.
     Column("current_version", Integer),
     # Archived types are unknown to publishers; their versions stay readable.
@@ -83,5 +85,7 @@ catalogue_setting = Table(
         nullable=False,
         server_default="allow",
     ),
+    # As an endpoint's, for all event types; None: the deployment's holds.
+    Column("retry_policy", JSONB(none_as_null=True)),
     Column("updated_at", Timestamp, nullable=False, server_default=sql("now()")),
 )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hub.core.errors import Invalid
+from hub.webhooks.endpoints.schemas import RetryPolicy
 from hub.webhooks.matching import check_event_type
 
 Validation = Literal["off", "warn", "enforce"]
@@ -29,6 +30,10 @@ Description = Annotated[str, Field(max_length=8192)]
 _SCHEMA = "JSON Schema, draft 2020-12, of the event's `data`; up to 256 KiB, references within it only."
 _EXAMPLE = "An event's `data`; it must fit the schema."
 _VALIDATION = "What becomes of an event that does not fit: nothing, a warning, or a refusal."
+_RETRY_POLICY = (
+    "When its events are sent again, to endpoints without a policy of their own."
+    " Null: the tenant's (`/v1/event-type-settings`) or else the deployment's schedule."
+)
 
 
 def _check_name(value: str) -> str:
@@ -76,6 +81,7 @@ class EventTypeCreate(Input):
     labels: Labels = []
     deprecated: bool = False
     validation: Validation = Field(default="off", description=_VALIDATION)
+    retry_policy: RetryPolicy | None = Field(default=None, description=_RETRY_POLICY)
     schema_: dict[str, Any] | bool | None = Field(default=None, alias="schema", description=_SCHEMA)
     example: Any = Field(default=None, description=_EXAMPLE)
 
@@ -92,6 +98,7 @@ class EventTypeUpdate(Input):
     labels: Labels = []
     deprecated: bool = False
     validation: Validation = Field(default="off", description=_VALIDATION)
+    retry_policy: RetryPolicy | None = Field(default=None, description=_RETRY_POLICY)
     archived: Literal[False] = Field(default=False, description="Brings an archived type back.")
 
 
@@ -112,6 +119,7 @@ class EventType(BaseModel):
     labels: list[str]
     deprecated: bool
     validation: Validation
+    retry_policy: dict[str, Any] | None
     current_version: int | None
     archived_at: datetime | None
     created_at: datetime
@@ -199,14 +207,37 @@ class ImportReport(BaseModel):
     data: list[Imported]
 
 
-class Settings(Input):
-    """A tenant's choices for all event types."""
+_UNKNOWN_EVENT_TYPES = (
+    "What becomes of an event whose type is not in the catalogue, or archived:"
+    " it is accepted, accepted with a warning, or refused."
+)
+
+
+class SettingsUpdate(Input):
+    """Changes of a tenant's choices for all event types; what is left out stays."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"unknown_event_types": "enforce"}]}
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "unknown_event_types": "enforce",
+                    "retry_policy": {"strategy": "exponential", "initial_seconds": 5, "max_retries": 8},
+                }
+            ]
+        },
     )
 
-    unknown_event_types: UnknownEventTypes = Field(
-        description="What becomes of an event whose type is not in the catalogue, or archived:"
-        " it is accepted, accepted with a warning, or refused."
+    unknown_event_types: UnknownEventTypes = Field(default="allow", description=_UNKNOWN_EVENT_TYPES)
+    retry_policy: RetryPolicy | None = Field(
+        default=None,
+        description="When events are sent again, where neither the endpoint nor the event type has a policy."
+        " Null: the deployment's schedule.",
     )
+
+
+class Settings(BaseModel):
+    """A tenant's choices for all event types."""
+
+    unknown_event_types: UnknownEventTypes = Field(description=_UNKNOWN_EVENT_TYPES)
+    retry_policy: dict[str, Any] | None

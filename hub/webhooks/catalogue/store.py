@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import Text, func, insert, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.core.errors import NotFound
@@ -131,21 +131,27 @@ def list_versions(
 # -- settings -------------------------------------------------------------------------------------------------------
 
 
-def put_policy(conn: Connection, tenant_id: uuid.UUID, policy: str) -> None:
-    """Choose it. Served by catalogue_setting_pkey."""
-    conn.execute(
+def find_settings(conn: Connection, tenant_id: uuid.UUID) -> Row[Any] | None:
+    """What the tenant chose for all event types; None when it never did. Served by catalogue_setting_pkey."""
+    return conn.execute(
+        select(catalogue_setting).where(catalogue_setting.c.tenant_id == tenant_id)
+    ).one_or_none()
+
+
+def put_settings(conn: Connection, tenant_id: uuid.UUID, values: dict[str, Any]) -> Row[Any]:
+    """Choose these, the others stay, and return all. Served by catalogue_setting_pkey."""
+    return conn.execute(
         upsert(catalogue_setting)
-        .values(tenant_id=tenant_id, unknown_event_types=policy)
-        .on_conflict_do_update(
-            index_elements=["tenant_id"], set_={"unknown_event_types": policy, "updated_at": func.now()}
-        )
-    )
+        .values(tenant_id=tenant_id, **values)
+        .on_conflict_do_update(index_elements=["tenant_id"], set_={**values, "updated_at": func.now()})
+        .returning(catalogue_setting)
+    ).one()
 
 
 # -- for those who judge events -------------------------------------------------------------------------------------
 
 
-def load_policies(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+def load_unknown_policies(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
     """What these tenants do with unknown event types, where they chose. Served by catalogue_setting_pkey."""
     rows = conn.execute(
         select(catalogue_setting.c.tenant_id, catalogue_setting.c.unknown_event_types).where(
@@ -160,6 +166,25 @@ def load_event_types(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Seq
     return conn.execute(
         select(*_JUDGED).where(event_type.c.tenant_id.in_(tenant_ids), event_type.c.archived_at.is_(None))
     ).all()
+
+
+def load_retry_policies(
+    conn: Connection, tenant_ids: Collection[uuid.UUID]
+) -> Sequence[Row[uuid.UUID, str | None, Any]]:
+    """`tenant_id, event type, retry_policy` of these tenants and of their event types that are not archived.
+
+    Only of those that have one; the event type is null for the tenant's own. Served by catalogue_setting_pkey and
+    event_type_tenant_id_id_idx.
+    """
+    tenants = select(
+        catalogue_setting.c.tenant_id, null().cast(Text), catalogue_setting.c.retry_policy
+    ).where(catalogue_setting.c.tenant_id.in_(tenant_ids), catalogue_setting.c.retry_policy.is_not(None))
+    types = select(event_type.c.tenant_id, event_type.c.name, event_type.c.retry_policy).where(
+        event_type.c.tenant_id.in_(tenant_ids),
+        event_type.c.archived_at.is_(None),
+        event_type.c.retry_policy.is_not(None),
+    )
+    return conn.execute(tenants.union_all(types)).all()
 
 
 def load_schemas(conn: Connection, wanted: Collection[tuple[uuid.UUID, int]]) -> Sequence[Row[Any]]:

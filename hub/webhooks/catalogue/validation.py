@@ -157,7 +157,7 @@ class Catalogue:
         return known is None or known.config_version != config_version
 
     def _load(self, conn: Connection, tenant_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Tenant]:
-        policies = store.load_policies(conn, tenant_ids)
+        policies = store.load_unknown_policies(conn, tenant_ids)
         rows = store.load_event_types(conn, tenant_ids)
         # A version never changes: what was compiled stays.
         validators = dict(

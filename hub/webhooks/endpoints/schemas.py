@@ -165,7 +165,10 @@ class _Settings(Input):
     auth: Auth = NoAuth(mode="none")
     client_certificate: CertificateInput | None = None
     timeout_seconds: float | None = Field(default=None, ge=1, le=60)
-    retry_policy: RetryPolicy | None = Field(default=None, description="Null: the deployment's schedule.")
+    retry_policy: RetryPolicy | None = Field(
+        default=None,
+        description="Null: that of the event type, or else of the tenant, or else the deployment's schedule.",
+    )
     max_in_flight: int | None = Field(default=None, ge=1, le=10_000, description="Calls at once.")
     rate_limit: Rate | None = Field(default=None, description="Calls per second.")
     drain_rate: Rate | None = Field(

@@ -127,9 +127,12 @@ def test_event_types_are_imported_and_unknown_ones_refused(served: Served) -> No
     assert served.client.import_event_types(document, dry_run=True)["data"][0]["result"] == "created"
     assert served.client.list_event_types()["data"] == []
     assert served.client.import_event_types(document, validation="warn")["data"][0]["name"] == "order.made"
-    assert served.client.get_event_type_settings() == {"unknown_event_types": "allow"}
+    settings = {"unknown_event_types": "allow", "retry_policy": None}
+    assert served.client.get_event_type_settings() == settings
+    policy = {"strategy": "schedule", "delays": [1.0]}
+    served.client.update_event_type_settings(retry_policy=policy)
     chosen = served.client.update_event_type_settings(unknown_event_types="enforce")
-    assert chosen == {"unknown_event_types": "enforce"}
+    assert chosen == {"unknown_event_types": "enforce", "retry_policy": policy}
 
 
 def test_sources_are_made_looked_into_and_deleted(served: Served, engine: Engine) -> None:

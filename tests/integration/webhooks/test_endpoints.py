@@ -146,17 +146,19 @@ def test_the_directory_loads_a_tenant_once_and_again_when_it_changed(world: Worl
         return len(statements) - before
 
     assert directory.target(world.tenant_id, endpoint) is None
-    assert [refresh(), refresh(), refresh()] == [4, 1, 1]
+    assert [refresh(), refresh(), refresh()] == [5, 1, 1]
     target = directory.target(world.tenant_id, endpoint)
     assert target is not None
     assert (target.url, target.patterns, target.headers, target.hold) == (URL, ("a.*",), ("X-A: b",), None)
     assert (target.schedule, target.timeout, len(target.keys)) == ((1, 2), 3, 1)
     world.change(endpoint, status="paused", retry_policy=None, timeout_seconds=None)
-    assert [refresh(), refresh()] == [4, 1]
+    assert [refresh(), refresh()] == [5, 1]
     target = directory.target(world.tenant_id, endpoint)
     assert target is not None
     assert (target.hold, target.timeout) == ("endpoint_paused", world.settings.webhook_timeout_seconds)
-    assert target.schedule == world.settings.webhook_retry_schedule
+    assert target.schedule is None
+    default = world.settings.webhook_retry_schedule
+    assert directory.schedule(world.tenant_id, target, "a.b") == default
     world.remove(endpoint)
     refresh()
     assert directory.target(world.tenant_id, endpoint) is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hub.core.settings import load_settings
 from hub.db.states import State
 from hub.net.outcome import ErrorClass, Outcome, classify_status
-from hub.webhooks.retry import MAX_DELAY, MAX_RETRIES, Decision, next_step, schedule_of
+from hub.webhooks.retry import MAX_DELAY, MAX_RETRIES, Decision, Schedules, next_step, schedule_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = 86_400.0
@@ -125,7 +125,7 @@ def test_what_a_receiver_says_beside_a_success_or_misspelt_changes_nothing() -> 
 @pytest.mark.parametrize(
     ("policy", "delays"),
     [
-        (None, (1.0, 2.0)),
+        (None, None),
         ({"strategy": "schedule", "delays": [0, 5, 300]}, (0.0, 5.0, 300.0)),
         ({"strategy": "schedule", "delays": []}, ()),
         ({"strategy": "fixed", "initial_seconds": 30, "max_retries": 3}, (30.0, 30.0, 30.0)),
@@ -138,10 +138,12 @@ def test_what_a_receiver_says_beside_a_success_or_misspelt_changes_nothing() -> 
         ({"strategy": "linear", "initial_seconds": 5, "max_retries": 2, "max_seconds": None}, (5.0, 10.0)),
         ({"strategy": "fixed", "initial_seconds": 5, "max_retries": 0}, ()),
     ],
-    ids=["default", "schedule", "none", "fixed", "linear", "exponential", "capped", "no cap", "no retries"],
+    ids=["absent", "schedule", "none", "fixed", "linear", "exponential", "capped", "no cap", "no retries"],
 )
-def test_a_policy_is_a_list_of_delays(policy: dict[str, Any] | None, delays: tuple[float, ...]) -> None:
-    assert schedule_of(policy, (1.0, 2.0)) == delays
+def test_a_policy_is_a_list_of_delays(
+    policy: dict[str, Any] | None, delays: tuple[float, ...] | None
+) -> None:
+    assert schedule_of(policy) == delays
 
 
 @given(
@@ -154,10 +156,38 @@ def test_no_policy_waits_longer_than_a_week_or_than_it_says(
     strategy: str, first: float, retries: int, most: float | None
 ) -> None:
     policy = {"strategy": strategy, "initial_seconds": first, "max_retries": retries, "max_seconds": most}
-    delays = schedule_of(policy, ())
+    delays = schedule_of(policy)
+    assert delays is not None
     assert len(delays) == retries
     assert all(0 <= delay <= (most or MAX_DELAY) for delay in delays)
     assert list(delays) == sorted(delays)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "by_type", "expected"),
+    [
+        (None, {}, (1.0, 2.0)),
+        (None, {"a.b": (3.0,)}, (3.0,)),
+        (None, {"a.b": ()}, ()),
+        (None, {"a.c": (3.0,), "a": (4.0,)}, (1.0, 2.0)),
+        ((5.0,), {}, (5.0,)),
+        ((5.0,), {"a.b": (3.0, 4.0)}, (5.0,)),
+        ((), {"a.b": (3.0,)}, ()),
+    ],
+    ids=[
+        "default",
+        "type",
+        "type without retries",
+        "other types",
+        "endpoint",
+        "both",
+        "endpoint without retries",
+    ],
+)
+def test_the_most_specific_schedule_holds_as_a_whole(
+    endpoint: tuple[float, ...] | None, by_type: dict[str, tuple[float, ...]], expected: tuple[float, ...]
+) -> None:
+    assert Schedules((1.0, 2.0), by_type).of(endpoint, "a.b") == expected
 
 
 def test_the_default_schedule_is_the_one_that_is_promised() -> None:

@@ -32,6 +32,7 @@ CREATE TABLE hub.attempt (
 CREATE TABLE hub.catalogue_setting (
     tenant_id UUID NOT NULL,
     unknown_event_types TEXT DEFAULT 'allow' NOT NULL CONSTRAINT catalogue_setting_unknown_event_types_check CHECK (unknown_event_types IN ('allow', 'warn', 'enforce')),
+    retry_policy JSONB,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT catalogue_setting_pkey PRIMARY KEY (tenant_id)
 );
@@ -225,6 +226,7 @@ CREATE TABLE hub.event_type (
     labels TEXT[] DEFAULT '{}' NOT NULL,
     deprecated BOOLEAN DEFAULT 'false' NOT NULL,
     validation TEXT DEFAULT 'off' NOT NULL CONSTRAINT event_type_validation_check CHECK (validation IN ('off', 'warn', 'enforce')),
+    retry_policy JSONB,
     current_version INTEGER,
     archived_at TIMESTAMP WITH TIME ZONE,
     created_by UUID,

@@ -14,7 +14,7 @@ from hub.access.principal import Principal
 from hub.access.scopes import Scope
 from hub.core.ids import new_uuid
 from hub.webhooks.catalogue import event_types
-from hub.webhooks.catalogue.schemas import EventTypeCreate, EventTypeUpdate
+from hub.webhooks.catalogue.schemas import EventTypeCreate, EventTypeUpdate, SettingsUpdate
 from tests.integration.api.conftest import RunningHub, bell, hub, services, settings
 
 __all__ = ["RunningHub", "bell", "hub", "services", "settings"]
@@ -51,9 +51,9 @@ class Shelf:
         with self.engine.begin() as conn:
             event_types.archive(conn, self.caller, name)
 
-    def unknown(self, policy: str) -> None:
+    def choose(self, **fields: Any) -> Row[Any]:
         with self.engine.begin() as conn:
-            event_types.choose_settings(conn, self.caller, policy)
+            return event_types.choose_settings(conn, self.caller, SettingsUpdate.model_validate(fields))
 
 
 def new_shelf(engine: Engine, tenant: str) -> Shelf:

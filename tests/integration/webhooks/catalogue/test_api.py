@@ -163,14 +163,86 @@ def test_a_sample_is_judged_whatever_the_mode_and_by_any_version(hub: RunningHub
     assert hub.call("POST", path, json={"data": {}, "version": 2**31}).status_code == 422
 
 
+SETTINGS = "/v1/event-type-settings"
+FIXED = {"strategy": "fixed", "initial_seconds": 5.0, "max_retries": 3}
+
+
 def test_settings_are_read_and_chosen(hub: RunningHub) -> None:
-    path = "/v1/event-type-settings"
-    assert hub.call("GET", path).json() == {"unknown_event_types": "allow"}
-    assert hub.call("PUT", path, json={"unknown_event_types": "enforce"}).status_code == 200
-    assert hub.call("PUT", path, json={"unknown_event_types": "warn"}).status_code == 200
-    assert hub.call("GET", path).json() == {"unknown_event_types": "warn"}
-    assert hub.call("PUT", path, json={"unknown_event_types": "off"}).status_code == 422
-    assert hub.call("PUT", path, json={}).status_code == 422
+    assert hub.call("GET", SETTINGS).json() == {"unknown_event_types": "allow", "retry_policy": None}
+    assert hub.call("PATCH", SETTINGS, json={"unknown_event_types": "enforce"}).status_code == 200
+    chosen = {"unknown_event_types": "warn", "retry_policy": FIXED}
+    assert hub.call("PATCH", SETTINGS, json=chosen).json() == chosen
+    assert hub.call("GET", SETTINGS).json() == chosen
+
+
+def test_settings_that_are_left_out_stay(hub: RunningHub) -> None:
+    # Defaults of a policy are written down, so that a later release does not change it.
+    sent = {"strategy": "fixed", "max_retries": 3}
+    assert hub.call("PATCH", SETTINGS, json={"retry_policy": sent}).json() == {
+        "unknown_event_types": "allow",
+        "retry_policy": FIXED,
+    }
+    enforced = {"unknown_event_types": "enforce", "retry_policy": FIXED}
+    assert hub.call("PATCH", SETTINGS, json={"unknown_event_types": "enforce"}).json() == enforced
+    assert hub.call("PATCH", SETTINGS, json={}).json() == enforced
+    cleared = {"unknown_event_types": "enforce", "retry_policy": None}
+    assert hub.call("PATCH", SETTINGS, json={"retry_policy": None}).json() == cleared
+    assert hub.call("GET", SETTINGS).json() == cleared
+
+
+def test_an_event_type_has_a_retry_policy_until_it_is_taken_away(hub: RunningHub) -> None:
+    path = f"{BASE}/invoice.paid"
+    assert create(hub, retry_policy={"strategy": "fixed", "max_retries": 3})["retry_policy"] == FIXED
+    assert hub.call("GET", path).json()["retry_policy"] == FIXED
+    assert hub.call("GET", BASE).json()["data"][0]["retry_policy"] == FIXED
+    assert hub.call("PATCH", path, json={"title": "x"}).json()["retry_policy"] == FIXED
+    schedule = {"strategy": "schedule", "delays": [1.0, 60.0]}
+    assert hub.call("PATCH", path, json={"retry_policy": schedule}).json()["retry_policy"] == schedule
+    assert hub.call("PATCH", path, json={"retry_policy": None}).json()["retry_policy"] is None
+    assert hub.call("GET", path).json()["retry_policy"] is None
+    assert create(hub, "other")["retry_policy"] is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "path"),
+    [
+        (7, "retry_policy"),
+        ({}, "retry_policy"),
+        ({"strategy": "never"}, "retry_policy"),
+        ({"strategy": "fixed"}, "retry_policy.fixed.max_retries"),
+        ({"strategy": "fixed", "max_retries": 51}, "retry_policy.fixed.max_retries"),
+        ({"strategy": "linear", "max_retries": 1, "maxx": 1}, "retry_policy.linear.maxx"),
+        (
+            {"strategy": "exponential", "max_retries": 1, "max_seconds": 0},
+            "retry_policy.exponential.max_seconds",
+        ),
+        ({"strategy": "schedule", "delays": [1, -1]}, "retry_policy.schedule.delays.1"),
+        ({"strategy": "schedule", "delays": [0] * 51}, "retry_policy.schedule.delays"),
+    ],
+    ids=["number", "empty", "strategy", "missing", "many", "misspelt", "zero", "negative", "long"],
+)
+def test_a_bad_retry_policy_is_refused_by_its_field_wherever_it_is_set(
+    hub: RunningHub, policy: Any, path: str
+) -> None:
+    create(hub, retry_policy=FIXED)
+    hub.call("PATCH", SETTINGS, json={"retry_policy": FIXED})
+    for method, where, rest in (
+        ("POST", BASE, {"name": "other"}),
+        ("PATCH", f"{BASE}/invoice.paid", {}),
+        ("PATCH", SETTINGS, {}),
+    ):
+        answer = hub.call(method, where, json={**rest, "retry_policy": policy})
+        assert (answer.status_code, list(faults(answer))) == (422, [path]), (method, where, answer.text)
+    assert hub.call("GET", f"{BASE}/other").status_code == 404
+    assert hub.call("GET", f"{BASE}/invoice.paid").json()["retry_policy"] == FIXED
+    assert hub.call("GET", SETTINGS).json()["retry_policy"] == FIXED
+
+
+@pytest.mark.parametrize("choice", ["off", None], ids=["unknown", "null"])
+def test_a_bad_choice_of_settings_is_refused(hub: RunningHub, choice: str | None) -> None:
+    answer = hub.call("PATCH", SETTINGS, json={"unknown_event_types": choice})
+    assert (answer.status_code, list(faults(answer))) == (422, ["unknown_event_types"])
+    assert "unknown_types" in faults(hub.call("PATCH", SETTINGS, json={"unknown_types": "warn"}))
 
 
 def test_another_tenant_finds_nothing(hub: RunningHub) -> None:
@@ -198,11 +270,11 @@ def test_reading_and_writing_need_their_scopes(hub: RunningHub) -> None:
     reads = [
         ("GET", BASE, None),
         ("GET", f"{BASE}/invoice.paid", None),
-        ("GET", "/v1/event-type-settings", None),
+        ("GET", SETTINGS, None),
     ]
     reads += [("POST", f"{BASE}/invoice.paid/validate", {"data": 1})]  # type: ignore[list-item]
     writes = [("POST", BASE, {"name": "b"}), ("PATCH", f"{BASE}/invoice.paid", {"title": "x"})]
-    writes += [("PUT", "/v1/event-type-settings", {"unknown_event_types": "warn"})]
+    writes += [("PATCH", SETTINGS, {"unknown_event_types": "warn"})]
     for method, path, body in reads:
         assert hub.call(method, path, key=reader, json=body).status_code == 200
         assert hub.call(method, path, key=writer, json=body).status_code == 403

@@ -15,6 +15,8 @@ from hub.core.ids import new_uuid
 from hub.webhooks.catalogue import importing, store
 from tests.integration.webhooks.catalogue.conftest import Shelf
 
+ONCE = {"strategy": "schedule", "delays": []}
+
 
 def numbers(engine: Engine) -> list[int]:
     with engine.connect() as conn:
@@ -127,9 +129,12 @@ def test_another_tenant_sees_nothing_and_may_use_the_same_name(
             store.get_version(conn, other.tenant_id, mine.id, 1)
     theirs = other.create()
     assert theirs.id != mine.id
-    shelf.unknown("enforce")
+    shelf.choose(unknown_event_types="enforce", retry_policy=ONCE)
     with engine.connect() as conn:
-        assert store.load_policies(conn, [shelf.tenant_id, other.tenant_id]) == {shelf.tenant_id: "enforce"}
+        both = [shelf.tenant_id, other.tenant_id]
+        assert store.load_unknown_policies(conn, both) == {shelf.tenant_id: "enforce"}
+        assert list(store.load_retry_policies(conn, both)) == [(shelf.tenant_id, None, ONCE)]
+        assert store.find_settings(conn, other.tenant_id) is None
 
 
 def test_every_change_is_noted_for_those_who_keep_the_catalogue(shelf: Shelf, engine: Engine) -> None:
@@ -144,7 +149,9 @@ def test_every_change_is_noted_for_those_who_keep_the_catalogue(shelf: Shelf, en
         lambda: shelf.publish({}),
         shelf.archive,
         lambda: shelf.change(archived=False),
-        lambda: shelf.unknown("warn"),
+        lambda: shelf.choose(unknown_event_types="warn"),
+        lambda: shelf.choose(retry_policy=ONCE),
+        lambda: shelf.change(retry_policy=ONCE),
     ]
     for change in changes:
         before = noted()
@@ -180,9 +187,20 @@ def test_the_lists_are_served_by_indexes(shelf: Shelf, engine: Engine) -> None:
     queries = {
         "SELECT * FROM hub.event_type WHERE tenant_id = :t AND name = 'a'": "event_type_tenant_id_name_key",
         "SELECT * FROM hub.event_type WHERE tenant_id = :t ORDER BY id DESC LIMIT 5": "event_type_tenant_id_id_idx",
+        "SELECT * FROM hub.catalogue_setting WHERE tenant_id = :t": "catalogue_setting_pkey",
         "SELECT * FROM hub.event_type_version WHERE event_type_id = :e AND version = 1": "event_type_version_pkey",
     }
     with engine.begin() as conn:
+        # Enough of them that the plan does not hang on how wide a row is thought to be.
+        conn.execute(
+            text(
+                "INSERT INTO hub.event_type (id, tenant_id, name)"
+                " SELECT gen_random_uuid(), CASE WHEN n % 40 = 0 THEN :t ELSE CAST(md5((n % 40)::text) AS uuid) END,"
+                " 'n' || n FROM generate_series(1, 4000) n"
+            ),
+            {"t": shelf.tenant_id},
+        )
+        conn.execute(text("ANALYZE hub.event_type"))
         conn.execute(text("SET LOCAL enable_seqscan = off"))
         for query, index in queries.items():
             plan = conn.execute(text(f"EXPLAIN {query}"), {"t": shelf.tenant_id, "e": row.id}).scalars()

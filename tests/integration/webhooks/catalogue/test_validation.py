@@ -90,7 +90,7 @@ def test_the_tenant_decides_what_becomes_of_unknown_types(
     shelf.create("old.one")
     shelf.archive("old.one")
     if policy is not None:
-        shelf.unknown(policy)
+        shelf.choose(unknown_event_types=policy)
     assert said(counted.check(shelf.tenant_id, "new.one")) == expected
     assert said(counted.check(shelf.tenant_id, "old.one")) == expected
     assert said(counted.check(shelf.tenant_id, "invoice.paid")) == (True, [], [], None)
@@ -183,7 +183,7 @@ def test_one_caller_renews_what_the_others_go_on_to_use(shelf: Shelf, counted: C
 def test_tenants_are_judged_by_their_own_catalogue(shelf: Shelf, other: Shelf, counted: Counted) -> None:
     shelf.create(schema=SCHEMA, validation="enforce")
     other.create(schema={"required": ["total"]}, validation="enforce")
-    other.unknown("enforce")
+    other.choose(unknown_event_types="enforce")
     assert counted.check(shelf.tenant_id, data={"amount": 1}).allowed
     assert not counted.check(other.tenant_id, data={"amount": 1}).allowed
     assert counted.check(shelf.tenant_id, "any.thing").allowed

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hub.core.settings import get_settings
-from hub.queue.pump import Pump, Runner, Source
+from hub.queue.pump import Pump
+from hub.queue.work import Runner, Source
 from workers import context, shutdown
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Idempotency keys: the same request sent twice is done once and answered alike. Pure; `store` keeps them.
+"""Idempotency keys: the same request sent twice is done once and answered alike. Pure; `idempotency_store` keeps them.
 
 A key belongs to a tenant and a scope (the kind of request, e.g. `events.publish`). The hash of the body tells
 a repetition from a different request under a used key (IETF draft-ietf-httpapi-idempotency-key-header).

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.access.idempotency import Replay, hash_body
-from hub.access.store import claim_key, finish_key, get_tenant
+from hub.access.idempotency_store import claim_key, finish_key
+from hub.access.store import get_tenant
 from hub.core.errors import Conflict, FieldError, HubError, Invalid, Malformed, TooLarge
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from hub.access.store import prune_keys
+from hub.access.idempotency_store import prune_keys
 from hub.core.ids import floor_uuid
 from hub.db import partitions
 from hub.monitoring import store

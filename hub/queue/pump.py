@@ -8,7 +8,8 @@ receiver makes the other wait:
     claims rows      makes calls                               writes completions
 
 It ends when nothing has been due for `linger` seconds (at once if there was nothing at all), when its slice is over
-(then it rings again), or when the worker shuts down (then rows not yet started are handed back, and calls in flight get `grace` seconds).
+(then it rings again), or when the worker shuts down (then rows not yet started are handed back, and calls in flight
+get `grace` seconds).
 
 A failure of the database never loses a row: what could not be claimed stays due, what could not be recorded lapses
 and is swept.
@@ -21,22 +22,20 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic
 
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+
+from hub.queue.work import Job, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hub.queue.bell import Bell
     from hub.queue.contracts import TaskName
+    from hub.queue.work import Runner, Source
 
 log = logging.getLogger(__name__)
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-Job_contra = TypeVar("Job_contra", contravariant=True)
-Result_contra = TypeVar("Result_contra", contravariant=True)
 
 #: How often an idle or busy pump looks at the bell, seconds.
 _LOOK = 0.005
@@ -52,47 +51,6 @@ _LITTLE = _BATCH // 8
 _OVERTIME = 60.0
 _running: set[TaskName] = set()
 _running_lock = threading.Lock()
-
-
-class Source(Protocol[Job, Result_contra]):
-    """Where jobs come from and where their results go. Called from the pump's threads, never from two at once."""
-
-    def claim(self, limit: int) -> tuple[list[Job], bool]:
-        """Lease up to `limit` rows; the flag says that more are probably due."""
-        ...
-
-    def record(self, results: Sequence[Result_contra]) -> Callable[[], None]:
-        """Decide what becomes of finished jobs; the returned action writes it and may be repeated."""
-        ...
-
-    def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
-        """The same for jobs that were claimed and never started."""
-        ...
-
-
-class Runner(Protocol[Job_contra, Result]):
-    """Makes the calls. Lives as long as its process, so that connections outlive one pump."""
-
-    @property
-    def in_flight(self) -> int:
-        """Calls under way."""
-        ...
-
-    def add(self, job: Job_contra) -> None:
-        """Start a job; returns at once."""
-        ...
-
-    def poll(self, timeout: float) -> list[Result]:
-        """What finished; waits up to `timeout` seconds for something to."""
-        ...
-
-    def wake(self) -> None:
-        """Make a poll in another thread return."""
-        ...
-
-    def abort(self) -> list[Result]:
-        """End all calls now; a result for each, saying that it was interrupted."""
-        ...
 
 
 @dataclass(slots=True)

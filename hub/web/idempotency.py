@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from hub.access.idempotency import Replay, check_key, hash_body
-from hub.access.store import claim_key, finish_key
+from hub.access.idempotency_store import claim_key, finish_key
 from hub.core.errors import Conflict
 
 if TYPE_CHECKING:

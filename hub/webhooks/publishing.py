@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hub.access.idempotency import Claim, Fresh, IdempotencyKeyReused, Replay, hash_body
-from hub.access.store import claim_many, finish_key
+from hub.access.idempotency_store import claim_many, finish_key
 from hub.core.ids import Kind, format_id
 from hub.webhooks import store
 

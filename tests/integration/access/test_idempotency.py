@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
-from hub.access import store
+from hub.access import idempotency_store as store
 from hub.access.idempotency import Claim, Fresh, IdempotencyKeyReused, Replay, hash_body
 from hub.core.ids import new_uuid
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hub.core.settings import get_settings
 from hub.queue.pump import Pump
-from hub.queue.work import Runner, Source
 from workers import context, shutdown
 
 if TYPE_CHECKING:
     from hub.queue.contracts import TaskName
+    from hub.queue.work import Runner, Source
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -117,7 +117,7 @@ def _from_http(error: HTTPException, request_id: str | None) -> Problem:
 
 
 def _from_validation(faults: Sequence[Mapping[str, Any]]) -> Invalid:
-    fields = tuple(FieldError(_path(fault["loc"]), _message(fault)) for fault in faults[:_MAX_FIELDS])
+    fields = tuple(FieldError(_path(fault["loc"]), fault_message(fault)) for fault in faults[:_MAX_FIELDS])
     detail = "; ".join(f"{field.path or 'The body'}: {field.message}" for field in fields[:5])
     if any(fault["type"] == "json_invalid" for fault in faults):
         return Malformed("The body is not JSON.", fields=fields)
@@ -133,7 +133,8 @@ def _path(loc: Sequence[str | int]) -> str:
     return ".".join(map(str, loc[1:]))
 
 
-def _message(fault: Mapping[str, Any]) -> str:
+def fault_message(fault: Mapping[str, Any]) -> str:
+    """What pydantic found wrong, to be read after the field."""
     kind = fault["type"]
     if kind == "missing":
         return "is required"

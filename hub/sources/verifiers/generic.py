@@ -56,10 +56,6 @@ def standard_scheme(names: str, extraction: Extraction) -> Scheme:
     )
 
 
-def _custom(options: Options) -> Check:
-    return read_custom(options)
-
-
 def _token(options: Options) -> Check:
     header, parameter = options.header("header"), options.text("query")
     if (header is None) == (parameter is None):
@@ -97,7 +93,7 @@ GENERIC = {
         docs="",
         credential="signing secret",
         credential_help="The sender's documentation says where it is.",
-        build=_custom,
+        build=read_custom,
         options=_CUSTOM_OPTIONS,
     ),
     "token": Profile(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, HubError, Invalid
 from hub.transforms import Sandbox
+from hub.web.problems import fault_message
 from hub.webhooks.endpoints import service
 from hub.webhooks.endpoints.checking import check
 from hub.webhooks.endpoints.schemas import EndpointCreate
@@ -128,14 +129,7 @@ def _read(spec: Any) -> Item:
         item.body = EndpointCreate.model_validate(spec)
     except ValidationError as error:
         item.faults = tuple(
-            FieldError(".".join(map(str, fault["loc"])), _message(fault)) for fault in error.errors()[:20]
+            FieldError(".".join(map(str, fault["loc"])), fault_message(fault))
+            for fault in error.errors()[:20]
         )
     return item
-
-
-def _message(fault: Any) -> str:
-    if fault["type"] == "missing":
-        return "is required"
-    if fault["type"] == "extra_forbidden":
-        return "is not a known field"
-    return str(fault["msg"]).removeprefix("Value error, ")

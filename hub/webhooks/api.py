@@ -21,7 +21,7 @@ from hub.queue.contracts import TaskName
 from hub.web.auth import requires
 from hub.web.paging import Page, PageRequest, Paging, page_of
 from hub.web.services import Hub
-from hub.webhooks import resending, schemas, store
+from hub.webhooks import history_store, resending, schemas, store
 from hub.webhooks.dry_run import dry_run
 from hub.webhooks.endpoints import store as endpoints
 from hub.webhooks.events import Event, read_events, refuse
@@ -96,7 +96,7 @@ def list_events(
 ) -> Page[schemas.Event]:
     """Newest first."""
     with hub.engine.connect() as conn:
-        rows = store.list_messages(
+        rows = history_store.list_messages(
             conn, caller.tenant_id, event_type=type, before=paging.after, limit=paging.limit
         )
     return _page(rows, paging, lambda row: schemas.Event(**_event(row)))
@@ -106,7 +106,7 @@ def list_events(
 def read_event(event_id: str, hub: Hub, caller: EventReader) -> schemas.EventDetail:
     """With its payload."""
     with hub.engine.connect() as conn:
-        row = store.find_message(
+        row = history_store.find_message(
             conn, caller.tenant_id, parse_id(Kind.MESSAGE, event_id, field="path.event_id")
         )
     return schemas.EventDetail(**_event(row), data=msgspec.json.decode(row.data))
@@ -117,10 +117,10 @@ def cancel_event(event_id: str, hub: Hub, caller: EventWriter) -> schemas.Event:
     """Only before its `deliver_at`."""
     key = parse_id(Kind.MESSAGE, event_id, field="path.event_id")
     with hub.engine.begin() as conn:
-        row = store.find_message(conn, caller.tenant_id, key)
+        row = history_store.find_message(conn, caller.tenant_id, key)
         if not store.cancel_scheduled(conn, caller.tenant_id, key):
             raise Conflict(f"The event is {row.state}; only one that is still scheduled can be taken back.")
-        row = store.find_message(conn, caller.tenant_id, key)
+        row = history_store.find_message(conn, caller.tenant_id, key)
     return schemas.Event(**_event(row))
 
 
@@ -131,8 +131,8 @@ def list_event_deliveries(
     """One delivery for each endpoint that matched."""
     key = parse_id(Kind.MESSAGE, event_id, field="path.event_id")
     with hub.engine.connect() as conn:
-        store.find_message(conn, caller.tenant_id, key)
-        rows = store.list_deliveries(
+        history_store.find_message(conn, caller.tenant_id, key)
+        rows = history_store.list_deliveries(
             conn, caller.tenant_id, message_id=key, endpoint_id=None, state=None,
             before=paging.after, limit=paging.limit,
         )  # fmt: skip
@@ -153,7 +153,7 @@ def list_deliveries(
     """Newest first."""
     key = None if endpoint is None else parse_id(Kind.ENDPOINT, endpoint, field="query.endpoint")
     with hub.engine.connect() as conn:
-        rows = store.list_deliveries(
+        rows = history_store.list_deliveries(
             conn, caller.tenant_id, message_id=None, endpoint_id=key, state=None if state is None else state.value,
             before=paging.after, limit=paging.limit,
         )  # fmt: skip
@@ -164,10 +164,10 @@ def list_deliveries(
 def read_delivery(delivery_id: str, hub: Hub, caller: EventReader) -> schemas.DeliveryDetail:
     """Every call that was made, with status, timings and an excerpt of the answer."""
     with hub.engine.connect() as conn:
-        row = store.find_delivery(
+        row = history_store.find_delivery(
             conn, caller.tenant_id, parse_id(Kind.DELIVERY, delivery_id, field="path.delivery_id")
         )
-        attempts = store.list_attempts(conn, caller.tenant_id, row.id)
+        attempts = history_store.list_attempts(conn, caller.tenant_id, row.id)
     return schemas.DeliveryDetail(**_delivery(row), attempt_log=[_attempt(a) for a in attempts])
 
 

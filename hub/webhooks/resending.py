@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core.errors import Conflict, NotFound
 from hub.db.states import FINISHED, State
-from hub.webhooks import store
+from hub.webhooks import history_store, store
 from hub.webhooks.endpoints.store import find_endpoint
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def resend(conn: Connection, caller: Principal, delivery_id: uuid.UUID) -> Row[A
         NotFound: the tenant has no such delivery.
         Conflict: it is being sent now, or its endpoint is gone or not active.
     """
-    row = store.find_delivery(conn, caller.tenant_id, delivery_id)
+    row = history_store.find_delivery(conn, caller.tenant_id, delivery_id)
     try:
         endpoint = find_endpoint(conn, caller.tenant_id, row.endpoint_id)
     except NotFound:
@@ -36,4 +36,4 @@ def resend(conn: Connection, caller: Principal, delivery_id: uuid.UUID) -> Row[A
     )
     if not moved:
         raise Conflict("The delivery is being sent right now.")
-    return store.find_delivery(conn, caller.tenant_id, delivery_id)
+    return history_store.find_delivery(conn, caller.tenant_id, delivery_id)

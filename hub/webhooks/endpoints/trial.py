@@ -10,7 +10,7 @@ import msgspec
 from hub.core.errors import Conflict
 from hub.core.ids import child_uuid, new_uuid
 from hub.db.states import State
-from hub.webhooks import store
+from hub.webhooks import history_store, store
 from hub.webhooks.endpoints.store import find_endpoint
 from hub.webhooks.matching import check_event_type
 
@@ -75,8 +75,8 @@ def outcome(engine: Engine, caller: Principal, delivery_id: uuid.UUID, *, second
     deadline = time.monotonic() + seconds
     while True:
         with engine.connect() as conn:
-            delivery = store.find_delivery(conn, caller.tenant_id, delivery_id)
-            attempts = store.list_attempts(conn, caller.tenant_id, delivery_id)
+            delivery = history_store.find_delivery(conn, caller.tenant_id, delivery_id)
+            attempts = history_store.list_attempts(conn, caller.tenant_id, delivery_id)
         if attempts or State(delivery.state).finished or time.monotonic() >= deadline:
             return Sent(delivery, attempts[0] if attempts else None)
         time.sleep(_EVERY)

@@ -19,7 +19,7 @@ from hub.db.lanes import Limits
 from hub.db.ledger import Attempt, Completion
 from hub.db.partitions import ensure
 from hub.db.states import State
-from hub.webhooks import store
+from hub.webhooks import history_store, store
 from hub.webhooks.store import DELIVERIES
 from tests.integration.db.lane_rows import enter, make_lanes
 
@@ -250,7 +250,8 @@ def show(conn: Connection) -> None:
         {"message_id": None, "endpoint_id": one.endpoint_id},
     ):
         assert (
-            store.list_deliveries(conn, TENANT, state=None, before=None, limit=20, **by) or by["endpoint_id"]
+            history_store.list_deliveries(conn, TENANT, state=None, before=None, limit=20, **by)
+            or by["endpoint_id"]
         )
 
 

@@ -28,7 +28,7 @@ from hub.queue.pump import Pump, Report
 from hub.transforms.sandbox import Sandbox
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
-from hub.webhooks import store
+from hub.webhooks import history_store, store
 from hub.webhooks.admission import Admission
 from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.delivery import DeliverySource
@@ -168,7 +168,7 @@ class World:
     def seen_states(self) -> list[tuple[str, str | None]]:
         """State and reason as people see them, oldest first."""
         with self.engine.connect() as conn:
-            rows = store.list_deliveries(
+            rows = history_store.list_deliveries(
                 conn, self.tenant_id, message_id=None, endpoint_id=None, state=None, before=None, limit=1000
             )
         return [(row.state, row.reason) for row in reversed(rows)]
@@ -176,7 +176,7 @@ class World:
     def message_states(self) -> list[tuple[str, str | None]]:
         """State and reason of all events as people see them, oldest first."""
         with self.engine.connect() as conn:
-            rows = store.list_messages(conn, self.tenant_id, event_type=None, before=None, limit=1000)
+            rows = history_store.list_messages(conn, self.tenant_id, event_type=None, before=None, limit=1000)
         return [(row.state, row.reason) for row in reversed(rows)]
 
     def sweep(self) -> list[UUID]:

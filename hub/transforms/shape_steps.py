@@ -35,8 +35,8 @@ def put_at(document: Any, path: Path, new: Callable[[Any], Any]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
-    """`{"pick": ["data.id", "data.items.price"]}`: only what is at these paths, in its old places."""
+class _Paths:
+    """Places in a document, as one tree."""
 
     tree: Tree
 
@@ -44,6 +44,12 @@ class Pick:
     def read(cls, spec: Any, at: str, faults: Reading) -> Self:
         """From JSON."""
         return cls(join_paths(read_paths(spec, at, faults)))
+
+
+class Pick(_Paths):
+    """`{"pick": ["data.id", "data.items.price"]}`: only what is at these paths, in its old places."""
+
+    __slots__ = ()
 
     def apply(self, document: Any, _run: Run) -> Any:
         """See `Step`."""
@@ -52,16 +58,10 @@ class Pick:
         return keep(document, self.tree)
 
 
-@dataclass(frozen=True, slots=True)
-class Omit:
+class Omit(_Paths):
     """`{"omit": ["data.card", "data.items.cost"]}`: all but what is at these paths."""
 
-    tree: Tree
-
-    @classmethod
-    def read(cls, spec: Any, at: str, faults: Reading) -> Self:
-        """From JSON."""
-        return cls(join_paths(read_paths(spec, at, faults)))
+    __slots__ = ()
 
     def apply(self, document: Any, _run: Run) -> Any:
         """See `Step`."""

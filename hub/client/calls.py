@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hub.client.encoding import to_json
+from hub.client.encoding import fields_to_json
 from hub.core.ids import new_uuid
 
 if TYPE_CHECKING:
@@ -42,15 +42,21 @@ class Calls:
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: dict[str, Any] | None = None,
         *,
         query: Mapping[str, Any] | None = None,
+        repeatable: bool = False,
         extra_wait: float = 0.0,
     ) -> Any:
-        """Without an idempotency key: a POST is repeated only when nothing was accepted."""
-        text = None if body is None else to_json(body)
+        """Without an idempotency key: a POST that is not `repeatable` is repeated only when nothing was accepted."""
+        text = None if body is None else fields_to_json(body)
         return self._http.request(
-            method, path, body=text, query=query, repeatable=method != "POST", extra_wait=extra_wait
+            method,
+            path,
+            body=text,
+            query=query,
+            repeatable=repeatable or method != "POST",
+            extra_wait=extra_wait,
         )[1]
 
 

@@ -25,6 +25,7 @@ from kombu import Connection, Queue
 from kombu.exceptions import KombuError
 from pydantic import ValidationError
 
+from hub.client.closing import Closing
 from hub.client.encoding import TIMES, time_text, to_json
 from hub.client.errors import BrokerUnavailable
 from hub.core.errors import Invalid
@@ -51,7 +52,7 @@ _MAX_MESSAGE_BYTES = 1_048_576
 _POOL = 8
 
 
-class CeleryClient:
+class CeleryClient(Closing):
     """Publishes for one tenant. Safe for any number of threads, and across a fork.
 
     Args:

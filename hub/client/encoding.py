@@ -32,6 +32,17 @@ def to_json(value: Any) -> str:
     return text
 
 
+def fields_to_json(fields: dict[str, Any]) -> str:
+    """The JSON of an object, each of whose values may be a `Json`.
+
+    Raises:
+        TypeError, ValueError: as for `to_json`.
+    """
+    if not any(isinstance(value, Json) for value in fields.values()):
+        return to_json(fields)
+    return "{" + ",".join(f"{to_json(name)}:{to_json(value)}" for name, value in fields.items()) + "}"
+
+
 def event_to_json(event: Any) -> str:
     """The JSON of an event, whose `data` may be a `Json`; anything else about it is for the hub to judge.
 
@@ -40,11 +51,9 @@ def event_to_json(event: Any) -> str:
     """
     if not isinstance(event, dict):
         return to_json(event)
-    event = {name: time_text(value) if name in TIMES else value for name, value in event.items()}
-    if not isinstance(event.get("data"), Json):
-        return to_json(event)
-    fields = [f"{to_json(name)}:{to_json(value)}" for name, value in event.items()]
-    return "{" + ",".join(fields) + "}"
+    return fields_to_json(
+        {name: time_text(value) if name in TIMES else value for name, value in event.items()}
+    )
 
 
 @overload

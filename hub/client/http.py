@@ -7,8 +7,9 @@ number of threads. The methods are in `hub.client.routes`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
+from hub.client.closing import Closing
 from hub.client.routes.endpoints import EndpointCalls
 from hub.client.routes.event_types import EventTypeCalls
 from hub.client.routes.events import EventCalls
@@ -19,14 +20,15 @@ from hub.client.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
 _LISTS = Literal[
     "events", "deliveries", "replays", "endpoints", "event_types", "sources", "integrations", "executions"
 ]
 
 
-class HttpClient(EventCalls, ReplayCalls, EndpointCalls, EventTypeCalls, SourceCalls, IntegrationCalls):
+class HttpClient(
+    EventCalls, ReplayCalls, EndpointCalls, EventTypeCalls, SourceCalls, IntegrationCalls, Closing
+):
     """Talks to the API of one hub with one API key.
 
     Args:
@@ -48,14 +50,6 @@ class HttpClient(EventCalls, ReplayCalls, EndpointCalls, EventTypeCalls, SourceC
 
     def __repr__(self) -> str:
         return f"HttpClient({self._http.base_url!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from urllib3.exceptions import HTTPError
 
+from hub.client.closing import Closing
 from hub.client.errors import HubApiError, HubUnreachable
 from hub.client.sse import LineTooLong, Parser
 from hub.client.transport import pause_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     import requests
 
@@ -66,7 +66,7 @@ class StreamedEvent:
     body: bytes
 
 
-class EventStream:
+class EventStream(Closing):
     """Iterate over it; close it, or use it in a `with` block.
 
     It is connected when it is made, or after as many repeats as other requests get; a connection that breaks later is
@@ -112,14 +112,6 @@ class EventStream:
                 return self._ready.popleft()
             self._receive()
         raise StopIteration
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End it."""

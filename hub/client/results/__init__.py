@@ -37,7 +37,7 @@ from hub.client.results.events import (
 )
 from hub.client.results.integrations import Accepted, Execution, ExecutionDetail, Integration
 from hub.client.results.paging import Page
-from hub.client.results.replays import Replay, ReplayDetail, ReplayDryRun
+from hub.client.results.replays import Replay, ReplayDetail, ReplayDryRun, ReplayKind
 from hub.client.results.sources import Source, SourceRequest, SourceRequestDetail
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "Replay",
     "ReplayDetail",
     "ReplayDryRun",
+    "ReplayKind",
     "Resent",
     "SchemaVersion",
     "SchemaVersionDetail",

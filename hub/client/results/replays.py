@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
+ReplayKind = Literal["failed", "missing", "filter", "all"]
+
 
 class Replay(TypedDict):
     """A job that sends events again."""
 
     id: str
-    kind: Literal["failed", "missing", "filter", "all"]
+    kind: ReplayKind
     state: Literal["pending", "running", "paused", "done", "cancelled", "failed"]
     reason: str | None
     error: str | None

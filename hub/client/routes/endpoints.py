@@ -87,7 +87,7 @@ class EndpointCalls(Calls):
         Args:
             endpoint_id: `ep_…`.
             type: an event type; `endpoint.test` when not given.
-            data: any JSON value; a small object when not given.
+            data: any JSON value, or a `Json`; a small object when not given.
             wait: seconds, up to 15, to wait for the first attempt.
         """
         fields = {name: value for name, value in (("type", type), ("data", data)) if value is not None}

@@ -80,9 +80,9 @@ class EventTypeCalls(Calls):
         return page
 
     def validate_event(self, name: str, data: Any, *, version: int | None = None) -> Verdict:
-        """Judge a sample by a version of the schema, the current one if none is named; nothing is published."""
+        """Judge a sample, a value or a `Json`, by a version of the schema, else the current; nothing is published."""
         body = {"data": data} if version is None else {"data": data, "version": version}
-        verdict: Verdict = self._send("POST", f"{_path(name)}/validate", body)
+        verdict: Verdict = self._send("POST", f"{_path(name)}/validate", body, repeatable=True)
         return verdict
 
     def import_event_types(

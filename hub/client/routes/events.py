@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hub.client.calls import Calls, part
-from hub.client.encoding import event_to_json, to_json
+from hub.client.encoding import event_to_json, time_text, to_json
 from hub.client.streaming import EventStream
 
 if TYPE_CHECKING:
@@ -99,7 +99,11 @@ class EventCalls(Calls):
         data: Any,
         *,
         endpoint: str | None = None,
+        id: str | None = None,
         labels: Sequence[str] | None = None,
+        ordering_key: str | None = None,
+        deliver_at: datetime | str | None = None,
+        expires_at: datetime | str | None = None,
     ) -> DryRun:
         """What would become of an event: nothing is written or sent.
 
@@ -107,15 +111,24 @@ class EventCalls(Calls):
             type: dotted event type.
             data: any JSON value, or a `Json`.
             endpoint: `ep_…`: ask about this one only, whatever it subscribes to.
-            labels: of the event.
+            id: as for `publish`.
+            labels: as for `publish`.
+            ordering_key: as for `publish`.
+            deliver_at: as for `publish`.
+            expires_at: as for `publish`.
         """
-        answer: DryRun = self._http.request(
-            "POST",
-            "/v1/events/dry-run",
-            body=event_to_json(_event(type, data, labels=labels)),
-            query={"endpoint": endpoint},
-            repeatable=True,
-        )[1]
+        event = _event(
+            type,
+            data,
+            id=id,
+            labels=labels,
+            ordering_key=ordering_key,
+            deliver_at=time_text(deliver_at),
+            expires_at=time_text(expires_at),
+        )
+        answer: DryRun = self._send(
+            "POST", "/v1/events/dry-run", event, query={"endpoint": endpoint}, repeatable=True
+        )
         return answer
 
     def cancel_event(self, event_id: str) -> Event:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hub.client.calls import Calls, part
-from hub.client.encoding import time_text, to_json
+from hub.client.encoding import fields_to_json, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hub.client.results import Page, Replay, ReplayDetail, ReplayDryRun
-
-_KINDS = Literal["failed", "missing", "filter", "all"]
+    from hub.client.results import Page, Replay, ReplayDetail, ReplayDryRun, ReplayKind
 
 
 class ReplayCalls(Calls):
@@ -20,7 +18,7 @@ class ReplayCalls(Calls):
 
     def create_replay(
         self,
-        kind: _KINDS,
+        kind: ReplayKind,
         *,
         since: datetime | str,
         until: datetime | str | None = None,
@@ -36,19 +34,16 @@ class ReplayCalls(Calls):
             idempotency_key: the same request with the same key is done once; made here when not given.
             fields: any other of the API: `endpoint`, `states`, `event_types`, `labels`, `response`, `filter`, `rate`.
         """
-        replay: Replay = self._post(
-            "/v1/replays", to_json(_fields(kind, since, until, fields)), idempotency_key
-        )
+        body = fields_to_json(_fields(kind, since, until, fields))
+        replay: Replay = self._post("/v1/replays", body, idempotency_key)
         return replay
 
     def try_replay(
-        self, kind: _KINDS, *, since: datetime | str, until: datetime | str | None = None, **fields: Any
+        self, kind: ReplayKind, *, since: datetime | str, until: datetime | str | None = None, **fields: Any
     ) -> ReplayDryRun:
         """Count what a replay would send; nothing is written. Arguments as for `create_replay`."""
-        body = to_json({**_fields(kind, since, until, fields), "dry_run": True})
-        answer: ReplayDryRun = self._http.request(
-            "POST", "/v1/replays", body=body, repeatable=True, extra_wait=10.0
-        )[1]
+        body = {**_fields(kind, since, until, fields), "dry_run": True}
+        answer: ReplayDryRun = self._send("POST", "/v1/replays", body, repeatable=True, extra_wait=30.0)
         return answer
 
     def get_replay(self, replay_id: str) -> ReplayDetail:
@@ -74,7 +69,7 @@ class ReplayCalls(Calls):
         return self._steer(replay_id, "cancel")
 
     def _steer(self, replay_id: str, action: str) -> Replay:
-        replay: Replay = self._send("POST", f"/v1/replays/{part(replay_id)}/{action}")
+        replay: Replay = self._send("POST", f"/v1/replays/{part(replay_id)}/{action}", repeatable=True)
         return replay
 
 

@@ -64,6 +64,11 @@ def test_a_dry_run_shows_what_would_be_sent(served: Served) -> None:
     assert [(one["endpoint"], one["would_send"]) for one in found["endpoints"]] == [(made["id"], True)]
     refused = served.client.dry_run_event("order.paid", {"n": 1}, endpoint=made["id"])["endpoints"][0]
     assert (refused["would_send"], refused["reason"]) == (False, "event_type")
+    with pytest.raises(HubApiError) as caught:
+        served.client.dry_run_event(
+            "a", Json("1.0"), id="no id", ordering_key="k", deliver_at=SOON, expires_at=SOON
+        )
+    assert [one.path for one in caught.value.errors] == ["expires_at"]
     assert served.client.list_events()["data"] == []
 
 
@@ -105,6 +110,7 @@ def test_event_types_are_made_versioned_judged_and_archived(served: Served) -> N
     assert client.get_schema_version("invoice.paid", 1)["schema"] == {"required": ["amount"]}
     assert [row["version"] for row in client.list_schema_versions("invoice.paid")["data"]] == [2, 1]
     assert client.validate_event("invoice.paid", [])["valid"] is False
+    assert client.validate_event("invoice.paid", Json("{}"))["valid"] is True
     assert client.validate_event("invoice.paid", {}, version=1)["errors"] != []
     assert client.update_event_type("invoice.paid", validation="enforce")["validation"] == "enforce"
     assert [row["name"] for row in client.list_event_types(labels=["billing"])["data"]] == ["invoice.paid"]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from hub.client.encoding import Json, event_to_json, time_text
+from hub.client.encoding import Json, event_to_json, fields_to_json, time_text
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_the_times_of_an_event_are_written_and_its_data_stays(data: object) -> N
     event = {"type": "a", "data": data, "deliver_at": datetime(2026, 11, 22, tzinfo=UTC)}
     told = "1.0" if isinstance(data, Json) else '{"n":1.5}'
     assert event_to_json(event) == f'{{"type":"a","data":{told},"deliver_at":"2026-11-22T00:00:00+00:00"}}'
+
+
+def test_any_field_of_an_object_may_be_text_of_its_own() -> None:
+    assert fields_to_json({"data": Json("1.0"), "version": None}) == '{"data":1.0,"version":null}'
+    assert fields_to_json({"data": 1.5}) == '{"data":1.5}'
+    with pytest.raises(ValueError, match="Expecting"):
+        fields_to_json({"data": Json("{")})

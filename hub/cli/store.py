@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.errors import Conflict, Invalid
-from hub.db.lanes import NEVER
+from hub.db.lane_ledger import NEVER
 from hub.db.states import QUARANTINED
 
 if TYPE_CHECKING:

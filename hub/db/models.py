@@ -63,7 +63,7 @@ def ledger_indexes(table: str) -> list[Any]:
 
 
 def lane_tables(table: str, lane: str) -> tuple[Table, Table, Table, Table]:
-    """The tables beside a ledger whose rows wait in lanes; see `hub.db.lanes` for who writes them.
+    """The tables beside a ledger whose rows wait in lanes; see `hub.db.lane_ledger` for who writes them.
 
     Narrow and small: they hold what is live. The ledger's own table has no index on anything that changes, so
     recording an outcome there touches no index at all.

@@ -4,7 +4,7 @@ An endpoint may have as many calls under way as a multiple of what is free now (
 switches: Choudhury and Hahne, 1998), and the multiple falls as its calls take longer. A fast one may fill most of the
 process, for its calls are over in a moment; one of which no call has ended yet may have half of what is free; a
 hanging one runs into its share while plenty is left; a hundred hanging ones shrink each other's shares instead of
-filling the process. Limits of an endpoint's own are the lane's, see `hub.db.lanes`.
+filling the process. Limits of an endpoint's own are the lane's, see `hub.db.lane_ledger`.
 
 What comes out of lanes (retries, resends, backlog) may take half of the calls: first attempts always find room.
 """

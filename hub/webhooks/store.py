@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.core.ids import new_uuid
-from hub.db.lanes import LaneLedger
+from hub.db.lane_ledger import LaneLedger
 from hub.db.states import State
 from hub.webhooks.models import endpoint, outbox
 

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hub.db.lanes import LaneLedger
+from hub.db.lane_ledger import LaneLedger
 from hub.webhooks.delivery import DeliverySource
 from hub.webhooks.fan_out import FanOut
 from hub.webhooks.sending import DeliveryRunner

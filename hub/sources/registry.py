@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from hub.sources.schemas import Rotation, SourceCreate, SourceUpdate
     from hub.vault.vault import Vault
 
-_NOT_NULLABLE = (
-    "name", "description", "verifier", "event_type", "dedupe_by", "dedupe_window_seconds", "ip_allow_list",
-    "response", "metadata", "status",
-)  # fmt: skip
-
 
 def create(conn: Connection, caller: Principal, body: SourceCreate, *, vault: Vault) -> Row[Any]:
     """Make a source with its secrets.
@@ -63,11 +58,6 @@ def change(conn: Connection, caller: Principal, source_id: uuid.UUID, body: Sour
     """
     before = store.find_source(conn, caller.tenant_id, source_id, lock=True)
     values = body.model_dump(exclude_unset=True)
-    if nulls := [name for name in _NOT_NULLABLE if name in values and values[name] is None]:
-        raise Invalid(
-            f"{', '.join(nulls)} must not be null.",
-            fields=tuple(FieldError(name, "must not be null") for name in nulls),
-        )
     name = values.get("name", before.name)
     _check(values, name, values.get("event_type", before.event_type))
     with unique_name(source, name):

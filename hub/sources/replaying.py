@@ -16,6 +16,7 @@ from hub.sources.overlap import live_ids
 from hub.sources.receiving import Arrival, acceptance
 from hub.sources.redaction import MASK
 from hub.sources.verification import Received, compile_verifier
+from hub.sources.verifiers.options import MAX_TOLERANCE
 
 if TYPE_CHECKING:
     import uuid
@@ -30,15 +31,13 @@ if TYPE_CHECKING:
     from hub.vault.vault import Vault
 
 _TOLERANCE = "tolerance_seconds"
-#: The longest that a verifier may be given.
-_WEEK = 7 * 86_400
 _MASKED = " Credentials are not kept, so a request that is verified by one cannot be fed in again."
 
 
 def without_age(spec: dict[str, Any], fetch: Callable[[str], bytes | None] | None = None) -> Verifier:
     """The verifier of a stored description, with the widest tolerance of age that it takes."""
     try:
-        return compile_verifier(spec | {_TOLERANCE: _WEEK}, certificates=fetch)
+        return compile_verifier(spec | {_TOLERANCE: MAX_TOLERANCE}, certificates=fetch)
     except Invalid:  # this kind signs no time
         return compile_verifier(spec, certificates=fetch)
 

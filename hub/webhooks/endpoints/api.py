@@ -119,11 +119,7 @@ def pause_endpoint(
 ) -> views.EndpointSwitched:
     """What is for it waits, and is sent when it is resumed; or, with `discard`, what waits now is cancelled."""
     fields, _ = _switch(endpoint_id, "paused", response, hub, caller)
-    discarded = (
-        service.discard_backlog(hub.engine, caller, endpoint_of(endpoint_id))
-        if body.backlog == "discard"
-        else 0
-    )
+    discarded = _discard(endpoint_id, body, hub, caller)
     return views.EndpointSwitched(**fields, discarded=discarded)
 
 
@@ -136,11 +132,7 @@ def resume_endpoint(
     body: schemas.Backlog = schemas.Backlog(),
 ) -> views.EndpointSwitched:
     """What waited is sent, at its drain rate; or, with `discard`, cancelled before anything is sent."""
-    discarded = (
-        service.discard_backlog(hub.engine, caller, endpoint_of(endpoint_id))
-        if body.backlog == "discard"
-        else 0
-    )
+    discarded = _discard(endpoint_id, body, hub, caller)
     fields, resumed = _switch(endpoint_id, "active", response, hub, caller)
     if resumed:
         hub.ring(TaskName.DELIVERIES_SEND)
@@ -214,6 +206,13 @@ def _switch(
             conn, caller, endpoint_of(endpoint_id), body, vault=hub.vault, now=datetime.now(UTC)
         )
         return tagged(conn, row, hub, response), resumed
+
+
+def _discard(endpoint_id: str, body: schemas.Backlog, hub: Services, caller: Principal) -> int:
+    """How many of the deliveries that wait were cancelled: none unless that was asked for."""
+    if body.backlog != "discard":
+        return 0
+    return service.discard_backlog(hub.engine, caller, endpoint_of(endpoint_id))
 
 
 def _imported(index: int, item: importing.Item, *, dry_run: bool) -> views.Imported:

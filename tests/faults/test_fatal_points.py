@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from hub.core.ids import Kind, format_id
 from tests.acceptance.test_workers import send
 from tests.faults.load import Load, assert_nothing_lost, leased
 from tests.support.fatal_worker import POINTS
-from tests.support.receivers import FastReceiver
+from tests.support.receivers import FastReceiver, Inbox
 from tests.support.stack import RunningHub
 from tests.support.waiting import until
 
@@ -62,7 +63,44 @@ def test_a_worker_that_dies_at_any_point_loses_nothing_and_repeats_only_what_was
     assert hub.query("SELECT count(*) FROM hub.delivery_waiting WHERE due_at < 'infinity'") == 0
 
 
-def test_batches_and_ordered_events_survive_a_death_too(hub: RunningHub, receiver: FastReceiver) -> None:
+@pytest.mark.parametrize("point", POINTS)
+def test_a_batch_in_flight_at_a_death_is_repeated_event_by_event(hub: RunningHub, point: str) -> None:
+    word = f"t{secrets.token_hex(6)}"
+    with Inbox() as inbox:
+        hub.http.create_endpoint(
+            name=word,
+            url=inbox.url,
+            event_types=[word],
+            retry_policy={"strategy": "fixed", "initial_seconds": 0.2, "max_retries": 20},
+            batch={"size": 7, "wait_seconds": 0.2},
+        )
+        with doomed(hub, point, 1):
+            events = [
+                one["id"] for one in hub.http.publish_many([{"type": word, "data": n} for n in range(60)])
+            ]
+            until(lambda: not hub.processes["doomed"].alive, what=f"its death {point}")
+        died_with = len(leased(hub, "delivery"))
+        hub.start("deliver")
+        until(
+            lambda: not hub.query("SELECT count(*) FROM hub.delivery WHERE finished_at IS NULL"),
+            what="the last completion",
+        )
+    sent = [[item["id"] for item in json.loads(request.body)] for request in inbox.requests]
+    assert max(map(len, sent)) <= 7
+    seen = Counter(event for batch in sent for event in batch)
+    assert set(seen) == set(events)
+    assert sum(seen.values()) - len(seen) <= died_with
+    attempts = hub.rows(
+        "SELECT hub.public_id('msg', d.message_id) AS event, count(*) AS n,"
+        " count(*) FILTER (WHERE a.outcome = 'interrupted') AS interrupted"
+        " FROM hub.delivery d JOIN hub.attempt a ON a.work_id = d.id GROUP BY 1"
+    )
+    logged = {row.event: row for row in attempts}
+    for event in events:
+        assert seen[event] <= logged[event].n <= seen[event] + logged[event].interrupted
+
+
+def test_ordered_events_survive_a_death_too(hub: RunningHub, receiver: FastReceiver) -> None:
     word = f"t{secrets.token_hex(6)}"
     retries = {"strategy": "fixed", "initial_seconds": 0.2, "max_retries": 20}
     hub.http.create_endpoint(

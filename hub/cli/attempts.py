@@ -1,28 +1,31 @@
-"""The attempts of an execution or a delivery as a table."""
+"""An execution or a delivery with its attempts, as a command shows it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.cli.output import moment, show_table
+from hub.cli.output import show_json, show_record, show_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from hub.cli.output import Columns
+    from hub.client.results import DeliveryDetail, ExecutionDetail
 
-    from hub.client.results import Attempt
+_COLUMNS: Columns = {
+    "attempt": "number",
+    "at": "started_at",
+    "outcome": "outcome",
+    "status": "status",
+    "error": "error_class",
+    "message": "message",
+    "ms": "total_ms",
+}
 
 
-def show_attempts(attempts: Sequence[Attempt]) -> None:
-    """Print them, oldest first; nothing when there are none."""
-    if not attempts:
+def show_with_attempts(found: ExecutionDetail | DeliveryDetail, *, as_json: bool) -> None:
+    """Print what it has, then a table of its attempts, oldest first, when there are any."""
+    if as_json:
+        show_json(found)
         return
-    show_table(
-        ("attempt", "at", "outcome", "status", "error", "message", "ms"),
-        [
-            (
-                one["number"], moment(one["started_at"]), one["outcome"], one["status"], one["error_class"],
-                one["message"], one["total_ms"],
-            )
-            for one in attempts
-        ],
-    )  # fmt: skip
+    show_record({name: value for name, value in found.items() if name != "attempt_log"})
+    if found["attempt_log"]:
+        show_rows(found["attempt_log"], _COLUMNS)

@@ -11,20 +11,35 @@ from hub.cli.arguments import read_json
 from hub.cli.connection import Refused, api
 from hub.cli.output import (
     as_json_option,
-    cursor_option,
-    limit_option,
+    page_options,
+    show_found,
     show_json,
-    show_more,
+    show_page,
     show_record,
-    show_table,
+    show_rows,
 )
 from hub.core.errors import FieldError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from hub.cli.output import Columns
     from hub.client.encoding import Json
+    from hub.client.results import EndpointSecret, EndpointSwitched
 
+_COLUMNS: Columns = {
+    "id": "id",
+    "name": "name",
+    "status": "status",
+    "hold": "hold",
+    "events": lambda row: ", ".join(row["event_types"]),
+    "url": "url",
+}
+_IMPORT_COLUMNS: Columns = {
+    "index": "index",
+    "name": "name",
+    "result": "result",
+    "id": "id",
+    "faults": lambda row: "; ".join(f"{fault['path']}: {fault['message']}" for fault in row["errors"]),
+}
 _discard_option = click.option(
     "--discard", is_flag=True, help="Cancel the deliveries that wait at this moment."
 )
@@ -36,24 +51,12 @@ def endpoints() -> None:
 
 
 @endpoints.command("list")
-@limit_option
-@cursor_option
-@as_json_option
-def list_(limit: int, cursor: str | None, as_json: bool) -> None:
+@page_options
+def list_(as_json: bool, **paging: Any) -> None:
     """List endpoints, newest first."""
     with api() as hub:
-        page = hub.list_endpoints(limit=limit, cursor=cursor)
-    if as_json:
-        show_json(page)
-        return
-    show_table(
-        ("id", "name", "status", "hold", "events", "url"),
-        [
-            (row["id"], row["name"], row["status"], row["hold"], ", ".join(row["event_types"]), row["url"])
-            for row in page["data"]
-        ],
-    )
-    show_more(page)
+        page = hub.list_endpoints(**paging)
+    show_page(page, _COLUMNS, as_json=as_json)
 
 
 @endpoints.command()
@@ -63,7 +66,7 @@ def show(endpoint_id: str, as_json: bool) -> None:
     """Show an endpoint and how it does; its secrets are never shown."""
     with api() as hub:
         found = hub.get_endpoint(endpoint_id)
-    _show(found, as_json=as_json)
+    show_found(found, as_json=as_json)
 
 
 @endpoints.command()
@@ -91,7 +94,7 @@ def update(endpoint_id: str, fields: Json, version: int | None, as_json: bool) -
     """Change an endpoint by FIELDS, a JSON object; what is left out stays."""
     with api() as hub:
         found = hub.update_endpoint(endpoint_id, version=version, **_object(fields))
-    _show(found, as_json=as_json)
+    show_found(found, as_json=as_json)
 
 
 @endpoints.command()
@@ -132,10 +135,7 @@ def verify(endpoint_id: str, as_json: bool) -> None:
     """Have the receiver answer a challenge."""
     with api() as hub:
         found = hub.verify_endpoint(endpoint_id)
-    if as_json:
-        show_json(found)
-    else:
-        click.echo(f"{found['id']} verified, {found['status']}")
+    show_found(found, as_json=as_json, line=f"{found['id']} verified, {found['status']}")
 
 
 @endpoints.command("test")
@@ -147,13 +147,8 @@ def verify(endpoint_id: str, as_json: bool) -> None:
 def test_(endpoint_id: str, data: Json | None, type_: str | None, wait: float, as_json: bool) -> None:
     """Send a test event to one endpoint and wait for the first attempt."""
     with api() as hub:
-        sent = hub.test_endpoint(
-            endpoint_id, type=type_, data=None if data is None else json.loads(data), wait=wait
-        )
-    if as_json:
-        show_json(sent)
-    else:
-        show_record(sent)
+        sent = hub.test_endpoint(endpoint_id, type=type_, data=data, wait=wait)
+    show_found(sent, as_json=as_json)
 
 
 @endpoints.command()
@@ -164,7 +159,7 @@ def statistics(endpoint_id: str, period: str, as_json: bool) -> None:
     """Show how an endpoint does."""
     with api() as hub:
         found = hub.endpoint_statistics(endpoint_id, period=period)
-    _show(found, as_json=as_json)
+    show_found(found, as_json=as_json)
 
 
 @endpoints.command("rotate-secret")
@@ -196,16 +191,7 @@ def import_(specs: Json, partial: bool, dry_run: bool, as_json: bool) -> None:
     if as_json:
         show_json(report)
     else:
-        show_table(
-            ("index", "name", "result", "id", "faults"),
-            [
-                (
-                    row["index"], row["name"], row["result"], row["id"],
-                    "; ".join(f"{fault['path']}: {fault['message']}" for fault in row["errors"]),
-                )
-                for row in report["data"]
-            ],
-        )  # fmt: skip
+        show_rows(report["data"], _IMPORT_COLUMNS)
     if report["refused"] and not partial:
         raise Refused(
             f"{report['refused']} of {len(found)} endpoints are refused.",
@@ -220,22 +206,13 @@ def _object(fields: Json | None) -> dict[str, Any]:
     return found
 
 
-def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        show_json(found)
-    else:
-        show_record(found)
-
-
-def _show_secret(found: Mapping[str, Any], *, as_json: bool) -> None:
+def _show_secret(found: EndpointSecret, *, as_json: bool) -> None:
     if as_json:
         show_json(found)
     else:
         show_record({name: found[name] for name in ("id", "name", "url", "status", "signing_secret")})
 
 
-def _show_switched(found: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        show_json(found)
-    else:
-        click.echo(f"{found['id']} {found['status']}, {found['discarded']} deliveries cancelled")
+def _show_switched(found: EndpointSwitched, *, as_json: bool) -> None:
+    line = f"{found['id']} {found['status']}, {found['discarded']} deliveries cancelled"
+    show_found(found, as_json=as_json, line=line)

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import click
 
 from hub.cli.arguments import read_json
-from hub.cli.connection import api, api_url
-from hub.cli.output import (
-    as_json_option,
-    cursor_option,
-    limit_option,
-    moment,
-    show_json,
-    show_more,
-    show_record,
-    show_table,
-)
-from hub.client.encoding import to_json
-from hub.client.transport import Transport
+from hub.cli.connection import api
+from hub.cli.output import as_json_option, page_options, show_json, show_page, show_record, show_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from hub.cli.output import Columns
     from hub.client.encoding import Json
 
 _EXIT_INVALID = 1
-#: Seconds: an import compiles every schema before it answers.
-_TIMEOUT = 60.0
 _YAML = (".yaml", ".yml")
+_COLUMNS: Columns = {
+    "name": "name",
+    "title": "title",
+    "labels": lambda row: ", ".join(row["labels"]),
+    "version": "current_version",
+    "validation": "validation",
+    "deprecated": "deprecated",
+    "created": "created_at",
+}
+
+
+def _remarks(row: dict[str, Any]) -> str:
+    said = [f"{one['path']}: {one['message']}" for one in row["errors"]]
+    said += [f"{one['path']}: {one['change'].replace('_', ' ')}" for one in row["breaking_changes"]]
+    return "; ".join(said)
+
+
+_IMPORT_COLUMNS: Columns = {
+    "webhook": "webhook",
+    "event type": "name",
+    "result": lambda row: row["result"].replace("_", " "),
+    "version": "version",
+    "remarks": _remarks,
+}
 
 
 @click.group("event-types")
@@ -46,28 +53,12 @@ def event_types() -> None:
 @event_types.command("list")
 @click.option("--label", "labels", multiple=True, help="Only those with this label; may be given again.")
 @click.option("--archived", is_flag=True, help="The archived ones instead.")
-@limit_option
-@cursor_option
-@as_json_option
-def list_(labels: tuple[str, ...], archived: bool, limit: int, cursor: str | None, as_json: bool) -> None:
+@page_options
+def list_(as_json: bool, **query: Any) -> None:
     """List event types, newest first."""
-    query = {"label": labels, "archived": archived, "limit": limit, "cursor": cursor}
-    with _transport() as hub:
-        page = hub.request("GET", "/v1/event-types", query=query, repeatable=True)[1]
-    if as_json:
-        show_json(page)
-        return
-    show_table(
-        ("name", "title", "labels", "version", "validation", "deprecated", "created"),
-        [
-            (
-                row["name"], row["title"], ", ".join(row["labels"]), row["current_version"], row["validation"],
-                row["deprecated"], moment(row["created_at"]),
-            )
-            for row in page["data"]
-        ],
-    )  # fmt: skip
-    show_more(page)
+    with api() as hub:
+        page = hub.list_event_types(**query)
+    show_page(page, _COLUMNS, as_json=as_json)
 
 
 @event_types.command()
@@ -78,9 +69,8 @@ def list_(labels: tuple[str, ...], archived: bool, limit: int, cursor: str | Non
 @as_json_option
 def show(name: str, version: int | None, as_json: bool) -> None:
     """Show an event type and its schema."""
-    path = _path(name) if version is None else f"{_path(name)}/versions/{version}"
-    with _transport() as hub:
-        found = hub.request("GET", path, repeatable=True)[1]
+    with api() as hub:
+        found = hub.get_event_type(name) if version is None else hub.get_schema_version(name, version)
     if as_json:
         show_json(found)
         return
@@ -104,19 +94,13 @@ def import_(file: Path, dry_run: bool, validation: str, as_json: bool) -> None:
 
     Exit code 1 when one of them was refused; the others are taken all the same.
     """
-    body = to_json({"document": _read(file), "dry_run": dry_run, "validation": validation})
-    with _transport() as hub:
-        report = hub.request("POST", "/v1/event-types/import", body=body, repeatable=True)[1]
+    document = _read(file)
+    with api() as hub:
+        report = hub.import_event_types(document, dry_run=dry_run, validation=validation)
     if as_json:
         show_json(report)
     else:
-        show_table(
-            ("webhook", "event type", "result", "version", "remarks"),
-            [
-                (row["webhook"], row["name"], row["result"].replace("_", " "), row["version"], _remarks(row))
-                for row in report["data"]
-            ],
-        )
+        show_rows(report["data"], _IMPORT_COLUMNS)
         if dry_run:
             click.echo("This was a dry run: nothing was written.", err=True)
     if any(row["result"] == "refused" for row in report["data"]):
@@ -133,9 +117,8 @@ def validate(name: str, data: Json, version: int | None, as_json: bool) -> None:
 
     Exit code 1 when it does not fit. Nothing is published.
     """
-    body = f'{{"data":{data},"version":{to_json(version)}}}'
-    with _transport() as hub:
-        verdict = hub.request("POST", f"{_path(name)}/validate", body=body, repeatable=True)[1]
+    with api() as hub:
+        verdict = hub.validate_event(name, data, version=version)
     if as_json:
         show_json(verdict)
     else:
@@ -144,27 +127,6 @@ def validate(name: str, data: Json, version: int | None, as_json: bool) -> None:
             click.echo(f"  {error['path']}: {error['message']}")
     if not verdict["valid"]:
         raise SystemExit(_EXIT_INVALID)
-
-
-@contextmanager
-def _transport() -> Iterator[Transport]:
-    """Requests to the hub; `api` tells what is wrong with the settings and turns refusals into sentences."""
-    with api():
-        transport = Transport(api_url(), os.environ["HUB_API_KEY"], timeout=_TIMEOUT, retries=4)
-        try:
-            yield transport
-        finally:
-            transport.close()
-
-
-def _path(name: str) -> str:
-    return f"/v1/event-types/{quote(name, safe='') or '-'}"
-
-
-def _remarks(row: dict[str, Any]) -> str:
-    said = [f"{one['path']}: {one['message']}" for one in row["errors"]]
-    said += [f"{one['path']}: {one['change'].replace('_', ' ')}" for one in row["breaking_changes"]]
-    return "; ".join(said)
 
 
 def _read(file: Path) -> Any:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from hub.cli.attempts import show_attempts
+from hub.cli.attempts import show_with_attempts
 from hub.cli.connection import api
-from hub.cli.output import (
-    as_json_option,
-    cursor_option,
-    limit_option,
-    moment,
-    show_json,
-    show_more,
-    show_record,
-    show_table,
-)
+from hub.cli.output import as_json_option, page_options, show_found, show_page
 from hub.db.states import State
+
+if TYPE_CHECKING:
+    from hub.cli.output import Columns
+
+_COLUMNS: Columns = {
+    "id": "id",
+    "operation": "operation",
+    "state": "state",
+    "reason": "reason",
+    "status": "status",
+    "attempts": "attempts",
+    "ms": lambda row: row["metrics"]["latency_ms"],
+    "created": "created_at",
+}
 
 
 @click.group()
@@ -27,27 +34,12 @@ def executions() -> None:
 @executions.command("list")
 @click.option("--integration", help="Only those of this integration, int_….")
 @click.option("--state", type=click.Choice([state.value for state in State]))
-@limit_option
-@cursor_option
-@as_json_option
-def list_(integration: str | None, state: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
+@page_options
+def list_(as_json: bool, **query: Any) -> None:
     """List executions, newest first."""
     with api() as hub:
-        page = hub.list_executions(integration=integration, state=state, limit=limit, cursor=cursor)
-    if as_json:
-        show_json(page)
-        return
-    show_table(
-        ("id", "operation", "state", "reason", "status", "attempts", "ms", "created"),
-        [
-            (
-                row["id"], row["operation"], row["state"], row["reason"], row["status"], row["attempts"],
-                row["metrics"]["latency_ms"], moment(row["created_at"]),
-            )
-            for row in page["data"]
-        ],
-    )  # fmt: skip
-    show_more(page)
+        page = hub.list_executions(**query)
+    show_page(page, _COLUMNS, as_json=as_json)
 
 
 @executions.command()
@@ -57,11 +49,7 @@ def show(execution_id: str, as_json: bool) -> None:
     """Show an execution with its result and every attempt."""
     with api() as hub:
         found = hub.get_execution(execution_id)
-    if as_json:
-        show_json(found)
-        return
-    show_record({name: value for name, value in found.items() if name != "attempt_log"})
-    show_attempts(found["attempt_log"])
+    show_with_attempts(found, as_json=as_json)
 
 
 @executions.command()
@@ -71,7 +59,4 @@ def cancel(execution_id: str, as_json: bool) -> None:
     """Cancel an execution that is not finished. A call under way is not cut off; its result is dropped."""
     with api() as hub:
         found = hub.cancel_execution(execution_id)
-    if as_json:
-        show_json(found)
-    else:
-        click.echo(f"{found['id']} {found['state']}")
+    show_found(found, as_json=as_json, line=f"{found['id']} {found['state']}")

@@ -11,11 +11,10 @@ of it, and nothing that the receiver answers is sent to the hub.
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as SilenceError
 
 from hub.cli.connection import api, api_url
+from hub.cli.moments import parse_duration
 from hub.cli.output import moment
 from hub.cli.webhooks import SECRET_VARIABLE
 from hub.core.errors import Invalid
@@ -42,8 +42,8 @@ _TIMEOUT_SECONDS = 15.0
 #: Of an answer that is read.
 _ANSWER_BYTES = 65_536
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "Integration-Hub/1 (webhooks)", "Accept": "*/*"}
-_DURATION = re.compile(r"(?P<count>[0-9]{1,4})(?P<unit>[smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+#: Ids begin with it.
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE_LINE = str.maketrans("\r\n", "  ")
 
 
@@ -151,9 +151,9 @@ def _read_since(_ctx: click.Context, _param: click.Parameter, value: str | None)
     """A place to begin from, as the id of an event."""
     if value is None:
         return None
-    if match := _DURATION.fullmatch(value):
-        at = datetime.now(UTC) - timedelta(**{_UNITS[match["unit"]]: int(match["count"])})
-        return format_id(Kind.MESSAGE, floor_uuid(at))
+    ago = parse_duration(value)
+    if ago is not None:
+        return format_id(Kind.MESSAGE, floor_uuid(max(_FIRST, datetime.now(UTC) - ago)))
     try:
         return format_id(Kind.MESSAGE, parse_id(Kind.MESSAGE, value))
     except Invalid:

@@ -11,14 +11,21 @@ from rich.console import Console
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    #: Heading → the field of a row under it (a time, `…_at`, to the second), or what is made of the row.
+    Columns = Mapping[str, str | Callable[[Any], Any]]
 
 _PIPE_WIDTH = 160
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-limit_option = click.option("--limit", type=click.IntRange(1, 250), default=50, show_default=True)
-cursor_option = click.option("--cursor", help="`next_cursor` of the page before.")
+_limit_option = click.option("--limit", type=click.IntRange(1, 250), default=50, show_default=True)
+_cursor_option = click.option("--cursor", help="`next_cursor` of the page before.")
+
+
+def page_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`--limit` and `--cursor`, named as the client's lists name them, and `--json`."""
+    return _limit_option(_cursor_option(as_json_option(command)))
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -33,6 +40,37 @@ def console(*, stderr: bool = False) -> Console:
 def show_json(value: Any) -> None:
     """One JSON document on standard output."""
     click.echo(json.dumps(value, ensure_ascii=not _speaks_utf8()))
+
+
+def show_page(page: Mapping[str, Any], columns: Columns, *, as_json: bool) -> None:
+    """A page of a list; how to get the next one is said where it does not disturb a pipe."""
+    if as_json:
+        show_json(page)
+        return
+    show_rows(page["data"], columns)
+    if page["next_cursor"] is not None:
+        click.echo(f"There is more: --cursor {page['next_cursor']}", err=True)
+
+
+def show_found(found: Mapping[str, Any], *, as_json: bool, line: str | None = None) -> None:
+    """One thing: what it has, name by name, or a line about it."""
+    if as_json:
+        show_json(found)
+    elif line is None:
+        show_record(found)
+    else:
+        click.echo(line)
+
+
+def show_rows(rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:
+    """What the API answers in a list, as a table."""
+    show_table(tuple(columns), [[_cell(row, take) for take in columns.values()] for row in rows])
+
+
+def _cell(row: Mapping[str, Any], take: str | Callable[[Any], Any]) -> Any:
+    if callable(take):
+        return take(row)
+    return moment(row[take]) if take.endswith("_at") else row[take]
 
 
 def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -51,12 +89,6 @@ def show_record(record: Mapping[str, Any]) -> None:
     for name, value in record.items():
         grid.add_row(name.replace("_", " "), shown(value))
     console().print(grid)
-
-
-def show_more(page: Mapping[str, Any]) -> None:
-    """Say how to get the next page, where it does not disturb a pipe."""
-    if page["next_cursor"] is not None:
-        click.echo(f"There is more: --cursor {page['next_cursor']}", err=True)
 
 
 def shown(value: Any) -> str:

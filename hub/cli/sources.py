@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.connection import api, api_url
-from hub.cli.output import (
-    as_json_option,
-    cursor_option,
-    limit_option,
-    moment,
-    show_json,
-    show_more,
-    show_record,
-    show_table,
-)
-from hub.client.transport import Transport
+from hub.cli.connection import api
+from hub.cli.output import as_json_option, page_options, show_found, show_page
+
+if TYPE_CHECKING:
+    from hub.cli.output import Columns
 
 _OUTCOMES = ("accepted", "duplicate", "handshake", "rejected")
+_COLUMNS: Columns = {
+    "id": "id",
+    "name": "name",
+    "profile": lambda row: row["verifier"].get("profile"),
+    "status": "status",
+    "url": "url",
+}
+_REQUEST_COLUMNS: Columns = {
+    "id": "id",
+    "outcome": "outcome",
+    "reason": "reason",
+    "type": "provider_event_type",
+    "event": "event",
+    "bytes": "body_bytes",
+    "at": "received_at",
+}
 
 
 @click.group()
@@ -30,23 +37,12 @@ def sources() -> None:
 
 
 @sources.command("list")
-@limit_option
-@cursor_option
-@as_json_option
-def list_(limit: int, cursor: str | None, as_json: bool) -> None:
+@page_options
+def list_(as_json: bool, **paging: Any) -> None:
     """List sources, newest first."""
-    page = _get("/v1/sources", limit=limit, cursor=cursor)
-    if as_json:
-        show_json(page)
-        return
-    show_table(
-        ("id", "name", "profile", "status", "url"),
-        [
-            (row["id"], row["name"], row["verifier"].get("profile"), row["status"], row["url"])
-            for row in page["data"]
-        ],
-    )
-    show_more(page)
+    with api() as hub:
+        page = hub.list_sources(**paging)
+    show_page(page, _COLUMNS, as_json=as_json)
 
 
 @sources.command()
@@ -54,58 +50,23 @@ def list_(limit: int, cursor: str | None, as_json: bool) -> None:
 @as_json_option
 def show(source_id: str, as_json: bool) -> None:
     """Show a source; its secrets are never shown."""
-    found = _get(f"/v1/sources/{_part(source_id)}")
-    if as_json:
-        show_json(found)
-    else:
-        show_record(found)
+    with api() as hub:
+        found = hub.get_source(source_id)
+    show_found(found, as_json=as_json)
 
 
 @sources.command()
 @click.argument("source_id")
 @click.argument("request_id", required=False)
 @click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only those with this outcome.")
-@limit_option
-@cursor_option
-@as_json_option
-def requests(
-    source_id: str, request_id: str | None, outcome: str | None, limit: int, cursor: str | None, as_json: bool
-) -> None:
+@page_options
+def requests(source_id: str, request_id: str | None, as_json: bool, **query: Any) -> None:
     """List what a provider sent, newest first, or show one request with its headers, body and verdict."""
-    path = f"/v1/sources/{_part(source_id)}/requests"
     if request_id is not None:
-        found = _get(f"{path}/{_part(request_id)}")
-        if as_json:
-            show_json(found)
-        else:
-            show_record(found)
+        with api() as hub:
+            found = hub.get_source_request(source_id, request_id)
+        show_found(found, as_json=as_json)
         return
-    page = _get(path, outcome=outcome, limit=limit, cursor=cursor)
-    if as_json:
-        show_json(page)
-        return
-    show_table(
-        ("id", "outcome", "reason", "type", "event", "bytes", "at"),
-        [
-            (
-                row["id"], row["outcome"], row["reason"], row["provider_event_type"], row["event"], row["body_bytes"],
-                moment(row["received_at"]),
-            )
-            for row in page["data"]
-        ],
-    )  # fmt: skip
-    show_more(page)
-
-
-def _get(path: str, **query: Any) -> Any:
-    with api():  # it judges the address and the key, and makes a sentence of what goes wrong
-        http = Transport(api_url(), os.environ["HUB_API_KEY"], timeout=10.0, retries=4)
-        try:
-            return http.request("GET", path, query=query, repeatable=True)[1]
-        finally:
-            http.close()
-
-
-def _part(text: str) -> str:
-    """An id as one segment of a path, whatever is in it."""
-    return quote(text, safe="") or "-"
+    with api() as hub:
+        page = hub.list_source_requests(source_id, **query)
+    show_page(page, _REQUEST_COLUMNS, as_json=as_json)

@@ -33,7 +33,18 @@ class Server(NamedTuple):
     now: datetime
 
 
-def publish_event(conn: Connection, tenant: str, event_type: str, data: str, event_id: str | None) -> str:
+def publish_event(
+    conn: Connection,
+    tenant: str,
+    event_type: str,
+    data: str,
+    *,
+    id: str | None = None,  # noqa: A002 - the field's name
+    labels: list[str] | None = None,
+    ordering_key: str | None = None,
+    deliver_at: str | None = None,
+    expires_at: str | None = None,
+) -> str:
     """Publish through the SQL door. What it reads is served by tenant_pkey and idempotency_key_pkey.
 
     Args:
@@ -41,7 +52,11 @@ def publish_event(conn: Connection, tenant: str, event_type: str, data: str, eve
         tenant: `ten_…`.
         event_type: dotted event type.
         data: JSON text.
-        event_id: the publisher's id.
+        id: the publisher's id.
+        labels: of the event.
+        ordering_key: of the event.
+        deliver_at: RFC 3339.
+        expires_at: RFC 3339.
 
     Returns:
         `msg_…`.
@@ -52,9 +67,15 @@ def publish_event(conn: Connection, tenant: str, event_type: str, data: str, eve
     """
     try:
         made: str = conn.execute(
-            text("SELECT hub.publish_event(:tenant, :type, CAST(:data AS json), :id)"),
-            {"tenant": tenant, "type": event_type, "data": data, "id": event_id},
-        ).scalar_one()
+            text(
+                "SELECT hub.publish_event(:tenant, :type, CAST(:data AS json), :id, CAST(:labels AS text[]),"
+                " :ordering_key, CAST(:deliver_at AS timestamptz), CAST(:expires_at AS timestamptz))"
+            ),
+            {
+                "tenant": tenant, "type": event_type, "data": data, "id": id, "labels": labels,
+                "ordering_key": ordering_key, "deliver_at": deliver_at, "expires_at": expires_at,
+            },
+        ).scalar_one()  # fmt: skip
     except DBAPIError as error:
         said = getattr(getattr(error.orig, "diag", None), "message_primary", None) or ""
         if not said.startswith(_OURS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,6 +60,80 @@ def test_publish_for_a_tenant_needs_no_key(
     assert "dotted words" in wrong.err
     nobody = hub("publish", "a", "2", "--tenant", "nobody")
     assert (nobody.code, "no tenant nobody" in nobody.err) == (1, True)
+
+
+def options_of(engine: Engine) -> tuple[list[str] | None, str | None, datetime, datetime]:
+    with engine.connect() as conn:
+        row = conn.execute(text("SELECT labels, ordering_key, deliver_at, expires_at FROM hub.message")).one()
+    return row.labels, row.ordering_key, row.deliver_at, row.expires_at
+
+
+@pytest.mark.parametrize("door", [(), ("--tenant", "acme")], ids=["api", "tenant"])
+def test_the_options_of_an_event_are_published_by_both_doors(
+    hub: Hub, api: Served, engine: Engine, door: tuple[str, ...]
+) -> None:
+    before = datetime.now(UTC)
+    published = hub(
+        "publish", "a.b", "1", "--label", "eu", "--label", "big", "--ordering-key", "customer-7",
+        "--deliver-at", "2h", "--expires-at", (before + timedelta(days=3)).isoformat(), *door,
+    )  # fmt: skip
+    assert (published.code, published.err) == (0, "")
+    labels, key, deliver_at, expires_at = options_of(engine)
+    assert (labels, key, expires_at) == (["eu", "big"], "customer-7", before + timedelta(days=3))
+    assert before + timedelta(hours=2) <= deliver_at <= datetime.now(UTC) + timedelta(hours=2)
+
+
+@pytest.mark.parametrize("door", [(), ("--tenant", "acme"), ("--dry-run",)], ids=["api", "tenant", "dry run"])
+@pytest.mark.parametrize(
+    ("option", "value", "code", "said"),
+    [
+        ("--label", "no label", 1, "label"),
+        ("--ordering-key", "two words", 1, "ordering_key must be 1 to 128 visible ASCII characters"),
+        ("--deliver-at", "366d", 1, "deliver_at must be within 365 days"),
+        ("--deliver-at", "tomorrow", 2, "expected how long from now"),
+        ("--expires-at", "2020-01-01T00:00:00Z", 1, "expires_at must be in the future"),
+        ("--expires-at", "2030-01-01T00:00:00", 2, "a time with its offset"),
+    ],
+)
+def test_a_wrong_option_is_a_sentence_and_nothing_is_written(
+    hub: Hub,
+    api: Served,
+    engine: Engine,
+    door: tuple[str, ...],
+    option: str,
+    value: str,
+    code: int,
+    said: str,
+) -> None:
+    refused = hub("publish", "a.b", "1", option, value, *door)
+    assert (refused.code, refused.out) == (code, "")
+    assert said.lower() in refused.err.lower()
+    assert data_of(engine) == []
+
+
+def test_a_dry_run_shows_who_would_get_it_and_writes_nothing(hub: Hub, api: Served, engine: Engine) -> None:
+    made = api.client.create_endpoint(name="eu", url="http://127.0.0.1:9/x", labels=["eu"])
+    api.client.create_endpoint(name="other", url="http://127.0.0.1:9/x", event_types=["z"])
+    shown = hub("publish", "a.b", "1", "--label", "eu", "--dry-run")
+    assert (shown.code, made["id"] in shown.out) == (0, True)
+    assert "1 endpoints would get it. 1 others were not asked." in shown.out
+    (one,) = hub("publish", "a.b", "1", "--dry-run", "--json").json["endpoints"]
+    assert (one["would_send"], one["reason"]) == (False, "labels")
+    both = hub("publish", "a.b", "1", "--dry-run", "--tenant", "acme")
+    assert (both.code, "--tenant" in both.err) == (2, True)
+    assert data_of(engine) == []
+
+
+def test_what_the_catalogue_says_of_an_event_is_told(hub: Hub, api: Served) -> None:
+    for name, validation in (("a.b", "warn"), ("a.c", "enforce")):
+        api.client.create_event_type(name, schema={"required": ["n"]}, validation=validation)
+    warned = hub("publish", "a.b", "{}")
+    assert (warned.code, warned.err) == (0, "Warning: data.n: is required\n")
+    assert hub("publish", "a.b", "{}", "--dry-run").err.startswith("Warning: data.n: is required\n")
+    refused = hub("publish", "a.c", "{}", "--dry-run")
+    assert refused.code == 1
+    assert refused.err.endswith("hub: The event would be refused.\n  data.n: is required\n")
+    assert hub("publish", "a.c", "{}", "--dry-run", "--json").json["accepted"] is False
 
 
 def test_a_refusal_is_a_sentence_with_the_fields(hub: Hub, api: Served, engine: Engine) -> None:

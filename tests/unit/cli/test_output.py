@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -8,8 +10,11 @@ from sqlalchemy.exc import OperationalError
 
 from hub.cli.arguments import read_json
 from hub.cli.failures import sentence_of, tell
-from hub.cli.output import moment, show_json, show_more, show_table, shown
+from hub.cli.output import moment, show_found, show_page, show_table, shown
 from hub.core.errors import FieldError, Invalid
+
+if TYPE_CHECKING:
+    from hub.cli.output import Columns
 
 _CONTEXT = click.Context(click.Command("x"))
 _PARAMETER = click.Option(["--x"])
@@ -69,10 +74,21 @@ def test_free_text_is_no_formatting_and_a_pipe_cuts_nothing(capsys: pytest.Captu
 
 
 def test_the_next_page_is_told_beside_the_output(capsys: pytest.CaptureFixture[str]) -> None:
-    show_more({"next_cursor": "abc"})
-    show_json({"a": None})
+    page = {"data": [{"n": 1, "made_at": "2026-11-22T10:00:00.1Z"}], "next_cursor": "abc"}
+    columns: Columns = {"twice": lambda row: 2 * row["n"], "made": "made_at"}
+    show_page(page, columns, as_json=False)
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ('{"a": null}\n', "There is more: --cursor abc\n")
+    assert captured.err == "There is more: --cursor abc\n"
+    assert all(text in captured.out for text in ("twice", " 2 ", "2026-11-22 10:00:00 "))
+    show_page(page, columns, as_json=True)
+    captured = capsys.readouterr()
+    assert (json.loads(captured.out), captured.err) == (page, "")
+
+
+def test_one_thing_is_json_a_line_or_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    for as_json, line, out in ((True, "x", '{"a": null}'), (False, "x", "x"), (False, None, "a  -")):
+        show_found({"a": None}, as_json=as_json, line=line)
+        assert capsys.readouterr().out.strip() == out
 
 
 def test_an_error_names_each_field_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,8 @@ class Load:
         session.close()
 
 
-_UNFINISHED = """
+#: Counts events of a type that are not delivered, or not fanned out.
+UNFINISHED = """
     SELECT count(*) FROM hub.message m LEFT JOIN hub.delivery d ON d.message_id = m.id
      WHERE m.type = :type
        AND (d.state IS DISTINCT FROM 'done' OR EXISTS (SELECT FROM hub.outbox WHERE message_id = m.id))"""
@@ -132,7 +133,7 @@ def assert_nothing_lost(
     assert set(load.statuses()) <= {202, 503, 0}, load.statuses()
 
     def settled() -> bool:
-        return not hub.query(_UNFINISHED, type=event_type)
+        return not hub.query(UNFINISHED, type=event_type)
 
     try:
         until(settled, seconds=seconds, what="the end of all deliveries")

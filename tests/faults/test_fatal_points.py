@@ -14,7 +14,7 @@ import pytest
 
 from hub.core.ids import Kind, format_id
 from tests.acceptance.test_workers import send
-from tests.faults.load import Load, assert_nothing_lost, leased
+from tests.faults.load import UNFINISHED, Load, assert_nothing_lost, leased
 from tests.support.fatal_worker import POINTS
 from tests.support.receivers import FastReceiver, Inbox
 from tests.support.stack import RunningHub
@@ -81,10 +81,7 @@ def test_a_batch_in_flight_at_a_death_is_repeated_event_by_event(hub: RunningHub
             until(lambda: not hub.processes["doomed"].alive, what=f"its death {point}")
         died_with = len(leased(hub, "delivery"))
         hub.start("deliver")
-        until(
-            lambda: not hub.query("SELECT count(*) FROM hub.delivery WHERE finished_at IS NULL"),
-            what="the last completion",
-        )
+        until(lambda: not hub.query(UNFINISHED, type=word), what="the last completion")
     sent = [[item["id"] for item in json.loads(request.body)] for request in inbox.requests]
     assert max(map(len, sent)) <= 7
     seen = Counter(event for batch in sent for event in batch)
@@ -93,7 +90,9 @@ def test_a_batch_in_flight_at_a_death_is_repeated_event_by_event(hub: RunningHub
     attempts = hub.rows(
         "SELECT hub.public_id('msg', d.message_id) AS event, count(*) AS n,"
         " count(*) FILTER (WHERE a.outcome = 'interrupted') AS interrupted"
-        " FROM hub.delivery d JOIN hub.attempt a ON a.work_id = d.id GROUP BY 1"
+        " FROM hub.message m JOIN hub.delivery d ON d.message_id = m.id JOIN hub.attempt a ON a.work_id = d.id"
+        " WHERE m.type = :type GROUP BY 1",
+        type=word,
     )
     logged = {row.event: row for row in attempts}
     for event in events:

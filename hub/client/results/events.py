@@ -9,20 +9,25 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class EventInput(TypedDict, total=False):
-    """One event of a list: `type` and `data`, and an `id` when publishing it twice must be one event.
+class EventOptions(TypedDict, total=False):
+    """What may be said of an event beside its type and data: an `id` when publishing it twice must be one event.
 
     `labels` narrow the audience, `ordering_key` keeps events in order at endpoints that ask for it, `deliver_at` and
     `expires_at` are times with their zone, or RFC 3339 texts.
     """
 
-    type: str
-    data: Any
     id: str | None
     labels: Sequence[str] | None
     ordering_key: str | None
     deliver_at: datetime | str | None
     expires_at: datetime | str | None
+
+
+class EventInput(EventOptions, total=False):
+    """One event of a list: `type` and `data`, and the options."""
+
+    type: str
+    data: Any
 
 
 class ReceiptField(TypedDict):
@@ -88,10 +93,15 @@ class Attempt(TypedDict):
     tls_ms: float | None
     first_byte_ms: float | None
     total_ms: float | None
-    request_headers: dict[str, str] | None
     response_headers: dict[str, str] | None
     response_body: str | None
     truncated: bool
+
+
+class DeliveryAttempt(Attempt):
+    """One call of a receiver, with the headers that were sent; what is secret in them is masked."""
+
+    request_headers: dict[str, str] | None
 
 
 class Delivery(TypedDict):
@@ -113,7 +123,7 @@ class Delivery(TypedDict):
 class DeliveryDetail(Delivery):
     """A delivery with its attempts, oldest first."""
 
-    attempt_log: list[Attempt]
+    attempt_log: list[DeliveryAttempt]
 
 
 class DryRunResult(TypedDict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from hub.client.results.events import Attempt
@@ -24,7 +24,7 @@ class Integration(TypedDict):
     retry_policy: dict[str, Any]
     operations: dict[str, dict[str, Any]]
     health_check: dict[str, Any] | None
-    status: str
+    status: Literal["active", "inactive", "maintenance", "deprecated"]
     tags: list[str]
     version: int
     created_by: str | None

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from hub.client.calls import Calls, part
-from hub.client.encoding import event_to_json, time_text, to_json
+from hub.client.encoding import event_to_json, to_json
 from hub.client.streaming import EventStream
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Event,
         EventDetail,
         EventInput,
+        EventOptions,
         InvalidReceipt,
         Page,
         Receipt,
@@ -94,16 +95,7 @@ class EventCalls(Calls):
         return receipts
 
     def dry_run_event(
-        self,
-        type: str,
-        data: Any,
-        *,
-        endpoint: str | None = None,
-        id: str | None = None,
-        labels: Sequence[str] | None = None,
-        ordering_key: str | None = None,
-        deliver_at: datetime | str | None = None,
-        expires_at: datetime | str | None = None,
+        self, type: str, data: Any, *, endpoint: str | None = None, **options: Unpack[EventOptions]
     ) -> DryRun:
         """What would become of an event: nothing is written or sent.
 
@@ -111,24 +103,12 @@ class EventCalls(Calls):
             type: dotted event type.
             data: any JSON value, or a `Json`.
             endpoint: `ep_…`: ask about this one only, whatever it subscribes to.
-            id: as for `publish`.
-            labels: as for `publish`.
-            ordering_key: as for `publish`.
-            deliver_at: as for `publish`.
-            expires_at: as for `publish`.
+            options: of the event, as for `publish`.
         """
-        event = _event(
-            type,
-            data,
-            id=id,
-            labels=labels,
-            ordering_key=ordering_key,
-            deliver_at=time_text(deliver_at),
-            expires_at=time_text(expires_at),
-        )
-        answer: DryRun = self._send(
-            "POST", "/v1/events/dry-run", event, query={"endpoint": endpoint}, repeatable=True
-        )
+        body = event_to_json(_event(type, data, **options))
+        answer: DryRun = self._http.request(
+            "POST", "/v1/events/dry-run", body=body, query={"endpoint": endpoint}, repeatable=True
+        )[1]
         return answer
 
     def cancel_event(self, event_id: str) -> Event:

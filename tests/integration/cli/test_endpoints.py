@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import get_type_hints
 
 import pytest
 
-from hub.client import HubApiError
+from hub.client import HubApiError, results
 from tests.integration.cli.conftest import Hub
 from tests.integration.client.served import Served
 
@@ -58,6 +60,23 @@ def test_what_is_not_there_is_a_sentence(hub: Hub, api: Served) -> None:
     for command in ("show", "pause", "verify", "statistics", "rotate-secret", "delete", "test"):
         ended = hub("endpoints", command, "ep_1")
         assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
+
+
+def test_the_client_knows_every_field_of_what_is_said_of_an_endpoint(api: Served) -> None:
+    client = api.client
+    made = client.create_endpoint(name="a", url=URL)
+    key = made["id"]
+    answers: list[tuple[type, Mapping[str, object]]] = [
+        (results.EndpointSecret, made),
+        (results.EndpointDetail, client.get_endpoint(key)),
+        (results.Endpoint, client.list_endpoints()["data"][0]),
+        (results.EndpointSwitched, client.resume_endpoint(key)),
+        (results.EndpointStatistics, client.endpoint_statistics(key)),
+        (results.SentTest, client.test_endpoint(key)),
+        (results.ImportReport, client.import_endpoints([{"name": "b", "url": URL}], dry_run=True)),
+    ]
+    for known, sent in answers:
+        assert set(get_type_hints(known)) == set(sent), known.__name__
 
 
 def test_the_client_speaks_of_keys_and_versions(api: Served) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,7 +22,7 @@ from hub.webhooks.envelope import OPERATIONAL, Envelope
 from hub.webhooks.fan_out import FanOut
 from hub.webhooks.job import Job, NotSent
 from hub.webhooks.operations import Operation, announcement, of_delivery, of_endpoint
-from hub.webhooks.retry import next_step
+from hub.webhooks.retry import Decision, next_step
 
 if TYPE_CHECKING:
     import uuid
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a receiver's answer that are kept.
 _EXCERPT = 16_384
+_EXPIRED = "event_expired"
 #: Bytes of data that one claim from lanes loads.
 _CLAIM_BYTES = 16 * 1_048_576
 #: Holds of a target that its lane has as well.
@@ -151,7 +153,9 @@ class DeliverySource:
                 return [], bool(full)
             self._directory.refresh(conn, {row.tenant_id for row in rows})
             messages = store.load_messages(conn, {row.message_id for row in rows}, max_bytes=_CLAIM_BYTES)
-            envelopes = {key: Envelope.of(row) for key, row in messages.items() if row.data is not None}
+            envelopes = {
+                key: Envelope.of(row, row.expires_at) for key, row in messages.items() if row.data is not None
+            }
             expired = {key for key, row in messages.items() if row.expired}
             jobs: list[Job] = []
             ended: list[Completion] = []
@@ -181,7 +185,7 @@ class DeliverySource:
             )  # fmt: skip
         due_in = 0.0
         if target is not None:
-            state, reason = State.EXPIRED, "event_expired"
+            state, reason = State.EXPIRED, _EXPIRED
             if envelope is not None and not expired:
                 # Paused this moment: its lane holds it. Not readable: a new key or a new row may mend it.
                 due_in = 0.0 if target.hold in _HELD_BY_LANE else 60.0
@@ -237,6 +241,8 @@ class DeliverySource:
         endpoint_id = one.target.id
         schedule = self._directory.schedule(one.tenant_id, one.target, one.envelope.type)
         decision = next_step(schedule, outcome, one.step, now, self._rng)
+        if decision.state is State.DUE and one.envelope.ends_before(now + timedelta(seconds=decision.due_in)):
+            decision = Decision(State.EXPIRED, step=decision.step, reason=_EXPIRED)
         if decision.disable:
             deciding.disable[endpoint_id] = (one, decision.disable)
         if one is call:

@@ -32,6 +32,7 @@ class Envelope(msgspec.Struct, eq=False):
         timestamp: when it was accepted, as it is printed.
         data: the publisher's JSON text.
         body: the bytes of the request.
+        expires_at: what is not delivered by then is not sent any more.
         parsed: see `document`.
     """
 
@@ -42,6 +43,7 @@ class Envelope(msgspec.Struct, eq=False):
     timestamp: str
     data: str
     body: bytes
+    expires_at: datetime | None = None
     parsed: Any = None
 
     def document(self) -> Any:
@@ -50,8 +52,12 @@ class Envelope(msgspec.Struct, eq=False):
             self.parsed = json.loads(self.body)
         return self.parsed
 
+    def ends_before(self, at: datetime) -> bool:
+        """Is it not to be sent any more at that moment?"""
+        return self.expires_at is not None and self.expires_at <= at
+
     @classmethod
-    def of(cls, row: Row[Any]) -> Envelope:
+    def of(cls, row: Row[Any], expires_at: datetime | None = None) -> Envelope:
         """Build it from a message row; `data` goes out byte for byte as it was published."""
         stamp = timestamp_of(row.created_at)
         return cls(
@@ -62,6 +68,7 @@ class Envelope(msgspec.Struct, eq=False):
             stamp,
             row.data,
             body_of(row.type, stamp, row.data),
+            expires_at,
         )
 
 

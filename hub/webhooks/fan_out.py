@@ -151,7 +151,7 @@ class FanOut:
             writing.nowhere[message.id] = "no_endpoint"
             return
         step, rest = targets[:_STEP], targets[_STEP:]
-        envelope = Envelope.of(message)
+        envelope = Envelope.of(message, message.expires_at)
         writing.begin(wide=len(targets) > _WIDE)
         for target in step:
             writing.add(message, target, envelope)

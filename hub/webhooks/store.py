@@ -136,7 +136,7 @@ def insert_messages(conn: Connection, rows: Sequence[NewMessage]) -> None:
 
 _CLAIM_MESSAGES = text(
     "SELECT o.message_id AS id, o.tenant_id, o.ordering_key, o.after_endpoint, m.type, m.event_id, m.data, m.source,"
-    " m.labels, m.created_at, m.expires_at < now() AS expired"
+    " m.labels, m.created_at, m.expires_at, m.expires_at < now() AS expired"
     " FROM (SELECT *, sum(size) OVER (ORDER BY due_at, message_id) AS bytes FROM ("
     "   SELECT * FROM hub.outbox WHERE due_at <= now() ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) q) o"
     # One look-up a row, whatever the planner thinks of the sizes.
@@ -292,7 +292,7 @@ def load_messages(
         return {}
     rows = conn.execute(
         text(
-            "SELECT id, type, event_id, source, created_at, expires_at < now() AS expired,"
+            "SELECT id, type, event_id, source, created_at, expires_at, expires_at < now() AS expired,"
             " CASE WHEN CAST(:max_bytes AS bigint) IS NULL OR bytes <= :max_bytes OR bytes = size THEN data END AS data"
             " FROM (SELECT *, octet_length(data) AS size, sum(octet_length(data)) OVER (ORDER BY id) AS bytes"
             "         FROM hub.message WHERE id = ANY (CAST(:ids AS uuid[]))"

@@ -23,12 +23,27 @@ def publish_events(payload: PublishEvents) -> dict[str, int] | str:
             max_depth=get_settings().api_max_json_depth,
         )  # fmt: skip
     except HubError as error:
-        record(
-            task=TaskName.EVENTS_PUBLISH.value, queue=Queue.INTAKE.value, reason=error.detail, headers={},
-            body=payload.model_dump(exclude={"events": {"__all__": {"data"}}}),
-        )  # fmt: skip
+        _reject(payload, error.detail)
         return "rejected"
     accepted = [receipt.id for receipt in receipts if receipt.status == "accepted"]
     if accepted:
         context.get_bell().ring(TaskName.DELIVERIES_SEND, accepted)
-    return {"accepted": len(accepted), "repeated": len(receipts) - len(accepted)}
+    conflicts = [receipt.id for receipt in receipts if receipt.status == "conflict"]
+    if conflicts:
+        _reject(
+            payload,
+            f"Not written, for their ids were used before with other content: {', '.join(conflicts)}.",
+        )
+    return {
+        "accepted": len(accepted),
+        "repeated": len(receipts) - len(accepted) - len(conflicts),
+        "conflicts": len(conflicts),
+    }
+
+
+def _reject(payload: PublishEvents, reason: str) -> None:
+    """Nobody waits for an answer, so the refusal is kept where a person finds it."""
+    record(
+        task=TaskName.EVENTS_PUBLISH.value, queue=Queue.INTAKE.value, reason=reason, headers={},
+        body=payload.model_dump(exclude={"events": {"__all__": {"data"}}}),
+    )  # fmt: skip

@@ -109,7 +109,7 @@ def test_an_event_is_the_same_row_through_every_door(
     client = CeleryClient(redis_url, served.tenant)
     client.publish("invoice.paid", Json(DATA), id="e-celery")
     client.close()
-    assert work_off() == [{"accepted": 1, "repeated": 0}]
+    assert work_off() == [{"accepted": 1, "repeated": 0, "conflicts": 0}]
     assert bell.rings == [TaskName.DELIVERIES_SEND]
     made = sql("SELECT hub.publish_event(%s, 'invoice.paid', %s, 'e-sql')", served.tenant, DATA)
     found = rows(engine, _EVENTS)
@@ -128,7 +128,7 @@ def test_one_id_is_one_event_whichever_doors_it_comes_through(
     client = CeleryClient(redis_url, served.tenant)
     client.publish("a", Json(DATA), id="same")
     client.close()
-    assert work_off() == [{"accepted": 0, "repeated": 1}]
+    assert work_off() == [{"accepted": 0, "repeated": 1, "conflicts": 0}]
     assert sql("SELECT hub.publish_event(%s, 'a', %s, 'same')", served.tenant, DATA) == first["id"]
     assert set(rows(engine, "message")) == {"http"}
     assert bell.rings == []

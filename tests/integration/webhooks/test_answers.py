@@ -102,6 +102,17 @@ def test_a_delivery_that_waits_for_too_long_expires(world: World, receiver: Prov
     assert world.states("state, reason, attempt") == [("expired", "event_expired", 1)]
 
 
+def test_a_delivery_whose_next_attempt_would_come_too_late_is_over_at_once(
+    world: World, receiver: Provider
+) -> None:
+    world.endpoint(receiver.url, retries=[60])
+    receiver.script = [Answer(500)]
+    world.publish("1", expires_at=datetime.now(UTC) + timedelta(seconds=30))
+    world.deliver()
+    assert world.states("state, reason, attempt") == [("expired", "event_expired", 1)]
+    assert world.sql("SELECT status FROM hub.attempt") == [(500,)]
+
+
 def test_an_event_of_a_key_that_expired_is_in_nobodys_way(world: World, receiver: Provider) -> None:
     world.endpoint(receiver.url, ordering="strict", retries=[60])
     receiver.script = [Answer(500)]

@@ -255,13 +255,29 @@ def test_events_from_the_broker_become_rows_once(engine: Engine, bell: Bell) -> 
         "tenant": tenant,
         "events": [{"id": f"e{n}", "type": "a.b", "data": '{"n":  1.0}'} for n in range(3)],
     }
-    assert call(TaskName.EVENTS_PUBLISH, payload=payload) == {"accepted": 3, "repeated": 0}
-    assert call(TaskName.EVENTS_PUBLISH, payload=payload) == {"accepted": 0, "repeated": 3}
+    assert call(TaskName.EVENTS_PUBLISH, payload=payload) == {"accepted": 3, "repeated": 0, "conflicts": 0}
+    assert call(TaskName.EVENTS_PUBLISH, payload=payload) == {"accepted": 0, "repeated": 3, "conflicts": 0}
     ((pump, ids),) = bell.rings
     assert (pump, len(ids)) == (TaskName.DELIVERIES_SEND, 3)
     with engine.connect() as conn:
         rows = conn.execute(text("SELECT DISTINCT data, source, count(*) OVER () FROM hub.message")).all()
     assert [tuple(row) for row in rows] == [('{"n":  1.0}', "celery", 3)]
+
+
+def test_an_id_that_comes_back_with_other_content_is_refused_on_record(engine: Engine, bell: Bell) -> None:
+    with engine.begin() as conn:
+        tenant = format_id(Kind.TENANT, open_tenant(conn, "acme").id)
+
+    def publish(*events: tuple[str, str]) -> Any:
+        made = [{"id": key, "type": "a.b", "data": data} for key, data in events]
+        return call(TaskName.EVENTS_PUBLISH, payload={"tenant": tenant, "events": made})
+
+    publish(("one", "1"))
+    assert publish(("one", "2"), ("two", "2")) == {"accepted": 1, "repeated": 0, "conflicts": 1}
+    (row,) = rejected(engine)
+    assert "used before with other content: one" in row.reason
+    with engine.connect() as conn:
+        assert set(conn.scalars(text("SELECT data FROM hub.message"))) == {"1", "2"}
 
 
 @pytest.mark.parametrize(

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Column, Table
 
 from hub.access import store
 from hub.access.issuing import issue_key
 from hub.access.scopes import Scope, parse_scopes
+from hub.cli.moments import parse_duration
+from hub.cli.output import as_json_option, show_json, show_record, show_table
 from hub.core.errors import Invalid
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.engine import get_engine
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from uuid import UUID
 
     from hub.access.store import ApiKey
-
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_DURATION = re.compile(r"(\d{1,5})([mhd])")
 
 
 def _read_duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> timedelta | None:
     if value is None:
         return None
-    match = _DURATION.fullmatch(value)
-    if match is None or int(match[1]) == 0:
+    duration = parse_duration(value)
+    if not duration:
         raise click.BadParameter(f"{value!r} is not a length of time such as 30m, 12h or 90d.")
-    return int(match[1]) * _UNITS[match[2]]
+    return duration
 
 
 def _read_scopes(_ctx: click.Context, _param: click.Parameter, value: str) -> frozenset[Scope]:
@@ -50,7 +46,6 @@ def _read_key_id(_ctx: click.Context, _param: click.Parameter, value: str) -> UU
         raise click.BadParameter(error.detail) from None
 
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 tenant_option = click.option(
     "--tenant", required=True, envvar="HUB_TENANT", show_envvar=True, help="The tenant's name."
 )
@@ -81,7 +76,7 @@ def create(
         owner = store.get_tenant_by_name(conn, tenant)
         row, token = issue_key(conn, owner.id, name, scopes, expires_at=expires_at)
     if as_json:
-        click.echo(json.dumps(_record(row) | {"key": token.reveal()}))
+        show_json(_record(row) | {"key": token.reveal()})
         return
     _print_one(row)
     click.echo("The key, shown only now:", err=True)
@@ -96,7 +91,7 @@ def list_(tenant: str, as_json: bool) -> None:
     with get_engine().connect() as conn:
         rows = store.list_keys(conn, store.get_tenant_by_name(conn, tenant).id)
     if as_json:
-        click.echo(json.dumps([_record(row) for row in rows]))
+        show_json([_record(row) for row in rows])
     else:
         _print_list(rows)
 
@@ -110,7 +105,7 @@ def revoke(key_id: UUID, tenant: str, as_json: bool) -> None:
     with get_engine().begin() as conn:
         row = store.revoke_key(conn, store.get_tenant_by_name(conn, tenant).id, key_id)
     if as_json:
-        click.echo(json.dumps(_record(row)))
+        show_json(_record(row))
     else:
         _print_one(row)
 
@@ -140,32 +135,24 @@ def _record(row: ApiKey) -> dict[str, Any]:
 
 
 def _print_one(row: ApiKey) -> None:
-    grid = Table.grid(padding=(0, 2))
-    for name, value in _record(row).items():
-        shown = ", ".join(value) if name == "scopes" else value or "never"
-        grid.add_row(name.replace("_", " "), shown)
-    _console().print(grid)
+    record = _record(row)
+    show_record(
+        {name: ", ".join(value) if name == "scopes" else value or "never" for name, value in record.items()}
+    )
 
 
 def _print_list(rows: list[ApiKey]) -> None:
-    table = Table(
-        Column("id", no_wrap=True), Column("name", overflow="fold"), "state", "scopes", "expires", "last used"
+    show_table(
+        ("id", "name", "state", "scopes", "expires", "last used"),
+        [
+            (
+                record["id"],
+                record["name"],
+                record["state"],
+                "\n".join(record["scopes"]),
+                record["expires_at"] or "never",
+                record["last_used_at"] or "never",
+            )
+            for record in map(_record, rows)
+        ],
     )
-    for record in map(_record, rows):
-        table.add_row(
-            record["id"],
-            record["name"],
-            record["state"],
-            "\n".join(record["scopes"]),
-            record["expires_at"] or "never",
-            record["last_used_at"] or "never",
-        )
-    _console().print(table)
-
-
-def _console() -> Console:
-    # A key's name is free text: brackets and colons in it are not formatting.
-    console = Console(markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 160  # a pipe has no width of its own, and 80 would cut columns off
-    return console

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hub.cli.output import console
+from hub.cli.output import as_json_option, console, show_json
 from hub.core.ids import Kind, format_id
 from hub.core.settings import get_settings
 from hub.db.engine import get_engine
@@ -33,8 +32,6 @@ _BATCH = 500
 _PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.2
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-
 
 @click.group()
 def keys() -> None:
@@ -51,7 +48,10 @@ def keys() -> None:
 def generate(as_json: bool) -> None:
     """Print a new key. Keep it as safe as the database's backups, and apart from them."""
     key = generate_key(os.urandom)
-    click.echo(json.dumps({"key": key, "kek_id": parse_keys(key).primary.id}) if as_json else key)
+    if as_json:
+        show_json({"key": key, "kek_id": parse_keys(key).primary.id})
+    else:
+        click.echo(key)
 
 
 @keys.command()
@@ -68,7 +68,7 @@ def check(as_json: bool) -> None:
         usage = vault.check(conn)
     rows = _key_rows(ring, usage)
     if as_json:
-        click.echo(json.dumps({"primary": ring.primary.id, "keys": rows}))
+        show_json({"primary": ring.primary.id, "keys": rows})
         return
     table = Table(title="Master keys")
     for heading in ("key", "role", "secrets", "also readable"):
@@ -164,6 +164,6 @@ def _run(title: str, step: Callable[[Connection, list[UUID]], Batch]) -> tuple[i
 
 def _report(as_json: bool, result: dict[str, str | int]) -> None:
     if as_json:
-        click.echo(json.dumps(result))
+        show_json(result)
     else:
         click.echo(f"{result['moved']} secrets changed, {result['left']} left. {result['next']}")

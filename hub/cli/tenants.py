@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Column, Table
 
 from hub.access import store
 from hub.access.issuing import open_tenant
-from hub.cli.output import console
+from hub.cli.output import as_json_option, show_json, show_table
 from hub.core.ids import Kind, format_id
 from hub.db.engine import get_engine
 
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hub.access.store import Tenant
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
 @click.group()
@@ -67,9 +63,6 @@ def _show(rows: Sequence[Tenant], *, as_json: bool, one: bool = False) -> None:
         for row in rows
     ]
     if as_json:
-        click.echo(json.dumps(records[0] if one else records))
-        return
-    table = Table(Column("id", no_wrap=True), "name", "config version", Column("created", no_wrap=True))
-    for record in records:
-        table.add_row(*(str(value) for value in record.values()))
-    console().print(table)
+        show_json(records[0] if one else records)
+    else:
+        show_table(("id", "name", "config version", "created"), [list(record.values()) for record in records])

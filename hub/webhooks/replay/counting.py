@@ -29,12 +29,14 @@ class Tally:
         counts: by endpoint and state.
         sample: the first ones.
         scanned: rows that were looked at.
+        waiting: of these, passed over because they wait for a retry.
         complete: nothing was left out.
     """
 
     counts: Counter[tuple[uuid.UUID, str]] = field(default_factory=Counter)
     sample: list[Selected] = field(default_factory=list)
     scanned: int = 0
+    waiting: int = 0
     complete: bool = False
 
 
@@ -55,6 +57,7 @@ def count(scan: Scan, *, clock: Callable[[], float], max_rows: int = MAX_ROWS) -
         at = page.position
         tally.complete = page.finished
         tally.scanned += page.scanned
+        tally.waiting += page.waiting
         # An event may stand for many endpoints.
         looked += max(1, page.scanned, len(page.selected))
         tally.counts.update((one.endpoint_id, one.state) for one in page.selected)

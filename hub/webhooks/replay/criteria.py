@@ -31,7 +31,7 @@ class Criteria:
         kind: `failed`, `missing`, `filter` or `all`.
         endpoint_id: to one endpoint; None: to all.
         since, until: of events that were accepted in this time, the end not included.
-        states: deliveries that ended so.
+        states: deliveries that ended so; `due`: that wait for a retry.
         event_types: event types or prefixes; empty: any.
         labels: events that carry one of them; empty: any.
         response: what the last attempt was answered with, such as `5xx`, `404` or `none`; empty: anything.

@@ -80,13 +80,19 @@ class DeliveryScan:
                 return index
             page.scanned += 1
             page.position = Position(member.id, row.id)
-            if row.id in passing:
+            if row.id not in passing:
+                continue
+            if State(row.state) in self.criteria.states:
                 page.selected.append(Selected(row.message_id, member.id, row.id, row.state))
+            else:
+                page.waiting += 1
         return len(rows)
 
     def _candidates(self, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-        """Those that ended, and were answered, as is wanted."""
-        candidates = [row for row in rows if State(row.state) in self.criteria.states]
+        """Those that ended, and were answered, as is wanted; and those that wait for a retry, wanted or not."""
+        candidates = [
+            row for row in rows if row.waits or State(row.state) in self.criteria.states - {State.DUE}
+        ]
         if not self.criteria.response or not candidates:
             return candidates
         since = floor_uuid(self.criteria.since - _SKEW)

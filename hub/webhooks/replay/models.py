@@ -67,6 +67,8 @@ replay = Table(
     Column("scanned", BigInteger, nullable=False, server_default="0"),
     Column("selected", BigInteger, nullable=False, server_default="0"),
     Column("requeued", BigInteger, nullable=False, server_default="0"),
+    # Passed over because they wait for a retry.
+    Column("waiting", BigInteger, nullable=False, server_default="0"),
     # Who made the last step.
     Column("worker", Text),
     Column("created_by", Uuid),

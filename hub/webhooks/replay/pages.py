@@ -42,6 +42,7 @@ class Page:
     Attributes:
         selected: in order.
         scanned: deliveries or events that were looked at.
+        waiting: deliveries that match, and are passed over because they wait for a retry.
         position: where to go on.
         finished: there is nothing behind it.
     """
@@ -49,6 +50,7 @@ class Page:
     position: Position
     selected: list[Selected] = field(default_factory=list)
     scanned: int = 0
+    waiting: int = 0
     finished: bool = False
 
 

@@ -1,8 +1,9 @@
-"""Sending again: revive deliveries that ended, make those that are missing, and put all into their lanes.
+"""Sending again: revive deliveries that ended, make those that are missing, hasten retries; all go into their lanes.
 
 From there they go as everything does that waits: by the limits of their endpoint, with first attempts of new events
-before them. What was revived keeps its row, its history and its `webhook-id`, and gets a new `replay_no`. Strict
-ordering does not apply: what came after it may have been delivered long ago.
+before them. What was revived keeps its row, its history and its `webhook-id`, and gets a new `replay_no`; a retry
+that is hastened is the one that its schedule planned, and nothing else of it changes. Strict ordering does not apply
+to what ended: what came after it may have been delivered long ago.
 """
 
 from __future__ import annotations

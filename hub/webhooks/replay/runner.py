@@ -154,6 +154,7 @@ class Runner:
             "scanned": row.scanned + page.scanned,
             "selected": row.selected + len(page.selected),
             "requeued": row.requeued + len(requeued),
+            "waiting": row.waiting + page.waiting,
             "tokens": tokens,
             "worker": self._owner,
         }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, Select, select, text
 
 from hub.core.ids import children_of
+from hub.db.lanes import BREAKER
 from hub.webhooks.models import endpoint
 
 if TYPE_CHECKING:
@@ -36,18 +37,26 @@ def page_of_deliveries(
     before: uuid.UUID,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """`id, message_id, state, reason` of an endpoint's deliveries, oldest first.
+    """`id, message_id, state, reason, waits` of an endpoint's deliveries, oldest first.
 
-    Served by delivery_endpoint_id_id_idx; the bounds leave out the partitions of other days.
+    `waits`: for a retry, later than now. What is for an endpoint that a person holds waits for that person instead.
+
+    Served by delivery_endpoint_id_id_idx, and delivery_lane_pkey once; the bounds leave out the partitions of other
+    days.
     """
     return conn.execute(
         text(
-            "SELECT id, message_id, state, reason FROM hub.delivery"
+            "SELECT id, message_id, state, reason, state = 'due' AND due_at > now() AND EXISTS"
+            " (SELECT 1 FROM hub.delivery_lane l WHERE l.endpoint_id = :endpoint"
+            " AND (l.hold IS NULL OR l.hold = :breaker)) AS waits FROM hub.delivery"
             " WHERE endpoint_id = :endpoint AND id > :after AND id < :before AND tenant_id = :tenant"
             " ORDER BY id LIMIT :limit"
         ),
-        {"tenant": tenant_id, "endpoint": endpoint_id, "after": after, "before": before, "limit": limit},
-    ).all()
+        {
+            "tenant": tenant_id, "endpoint": endpoint_id, "after": after, "before": before, "limit": limit,
+            "breaker": BREAKER,
+        },
+    ).all()  # fmt: skip
 
 
 #: Of a message: `replayable` when it has been fanned out, and nothing forbids to send it now.

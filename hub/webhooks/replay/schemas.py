@@ -11,7 +11,8 @@ from hub.webhooks.matching import LABEL_RULE, MAX_LABELS, is_label, is_pattern
 from hub.webhooks.replay.criteria import RESPONSE
 from hub.webhooks.replay.pacing import DEFAULT_RATE, MAX_RATE
 
-Ended = Literal["done", "failed", "cancelled", "expired", "skipped"]
+#: What a job may look for: how a delivery ended, or that it waits for a retry.
+Wanted = Literal["done", "failed", "cancelled", "expired", "skipped", "due"]
 
 
 class Input(BaseModel):
@@ -47,13 +48,13 @@ class ReplayCreate(Input):
     until: AwareDatetime | None = Field(
         default=None, description="And before this one. Unset, or later than now: now."
     )
-    states: list[Ended] | None = Field(
+    states: list[Wanted] | None = Field(
         default=None,
         min_length=1,
-        max_length=5,
-        description="For `failed` and `filter`: deliveries that ended so; `failed` when unset. `done` only with"
-        " `filter`. What its endpoint's filter skipped goes if that would take it now. An event that is past its"
-        " `expires_at` expires again.",
+        max_length=6,
+        description="For `failed` and `filter`: deliveries that ended so; `failed` when unset. `due`: those that wait"
+        " for a retry, which is made now in place of later. `done` only with `filter`. What its endpoint's filter"
+        " skipped goes if that would take it now. An event that is past its `expires_at` expires again.",
     )
     event_types: list[str] = Field(
         default=[], max_length=100, description="Only events of these types, or prefixes such as `invoice.*`."
@@ -102,6 +103,12 @@ def _each(value: list[str], good: Any, rule: str) -> list[str]:
     return value
 
 
+_WAITING = (
+    "Deliveries that were left alone because they wait for a retry, and match otherwise. With `due` among the `states`,"
+    ' such as `["failed", "due"]`, they go now. Only for `failed` and `filter`.'
+)
+
+
 class Replay(BaseModel):
     """A job that sends events again."""
 
@@ -125,6 +132,7 @@ class Replay(BaseModel):
     requeued: int = Field(
         description="Of these, how many became due; the others were sent by somebody else meanwhile."
     )
+    waiting: int = Field(description=_WAITING)
     estimated_total: int | None = Field(
         description="What `selected` will be at the end, as far as one can tell."
     )
@@ -166,6 +174,7 @@ class DryRun(BaseModel):
 
     dry_run: Literal[True] = True
     total: int
+    waiting: int = Field(description=_WAITING)
     counts: list[Count] = Field(description="The largest first, 250 at most.")
     sample: list[Sample]
     scanned: int

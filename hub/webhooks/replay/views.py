@@ -24,7 +24,8 @@ def replay(row: Row[Any]) -> dict[str, Any]:
         name: getattr(row, name)
         for name in (
             "kind", "state", "reason", "error", "since", "until", "states", "event_types", "labels", "response",
-            "filter", "rate", "scanned", "selected", "requeued", "worker", "created_at", "started_at", "finished_at",
+            "filter", "rate", "scanned", "selected", "requeued", "waiting", "worker", "created_at", "started_at",
+            "finished_at",
         )
     }  # fmt: skip
     return {
@@ -73,6 +74,7 @@ def dry_run(tally: Tally, held: int) -> schemas.DryRun:
     ]
     return schemas.DryRun(
         total=tally.counts.total(),
+        waiting=tally.waiting,
         counts=counts,
         sample=sample,
         scanned=tally.scanned,

@@ -472,6 +472,7 @@ CREATE TABLE hub.replay (
     scanned BIGINT DEFAULT '0' NOT NULL,
     selected BIGINT DEFAULT '0' NOT NULL,
     requeued BIGINT DEFAULT '0' NOT NULL,
+    waiting BIGINT DEFAULT '0' NOT NULL,
     worker TEXT,
     created_by UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,

@@ -142,7 +142,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"endpoint": "msg_01993f0c9c7a7b3a8d0e6f0a1b2c3d4e"}, "endpoint"),
     ({"endpoint": format_id(Kind.ENDPOINT, new_uuid())}, "endpoint"),
     ({"states": []}, "states"),
-    ({"states": ["due"]}, "states.0"),
+    ({"states": ["leased"]}, "states.0"),
     ({"states": ["done"]}, "states"),
     ({"kind": "missing", "states": ["failed"]}, "states"),
     ({"kind": "all", "response": ["5xx"]}, "response"),

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from hub.cli import local_hub
@@ -13,6 +14,7 @@ from hub.cli.local_hub import LocalHub
 from hub.core.errors import ConfigError
 from hub.embedded.children import hub_children
 from hub.embedded.logstream import LogStream
+from hub.embedded.ports import require_ports
 from hub.embedded.process import Child, Process
 from hub.embedded.secretfile import ensure_secret
 from hub.embedded.stack import Stack
@@ -48,7 +50,7 @@ def run_hub(*, data_dir: Path | None, workers: Mapping[str, int], flower: bool, 
     stream = LogStream()
     if demo:
         environ = _ready_for_demo(environ, stream)
-    with Stack(environ, output=stream) as stack:
+    with Stack(environ, output=stream, check=partial(require_ports, flower=flower)) as stack:
         settings = stack.settings
         login = _flower_login(settings) if flower else None
         children = hub_children(settings, stack.environ, workers=workers, flower_login=login)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hub.core.errors import ConfigError
 from hub.demo.egress import free_ports, open_loopback
 from hub.embedded.children import POOLS, hub_children
+from hub.embedded.ports import require_ports
 from hub.embedded.process import FileOutput, Process
 from hub.embedded.stack import Stack
 
@@ -40,7 +42,7 @@ def own_hub(environ: Mapping[str, str], say: Callable[[str], None]) -> Iterator[
         say(opened)
     given.setdefault("HUB_API_PORT", str(free_ports(_API_PORTS)[0]))
     say("Starting a hub for the demo…")
-    with Stack(given) as stack:
+    with Stack(given, check=partial(require_ports, flower=False)) as stack:
         logs = stack.data_dir / "log"
         children = hub_children(
             stack.settings, stack.environ, workers=dict.fromkeys(POOLS, 1), flower_login=None

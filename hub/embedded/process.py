@@ -132,7 +132,8 @@ class Process:
 
     def ready(self) -> bool:
         """Whether it runs and serves."""
-        return self.alive and (self.child.ready is None or self.child.ready())
+        # Alive after the answer, too: who cannot have its port dies while whoever holds it answers.
+        return self.alive and (self.child.ready is None or (self.child.ready() and self.alive))
 
     def wait_ready(self) -> bool:
         """Wait until it serves, it ends, or its start timeout is over; tells whether it serves."""

@@ -21,7 +21,7 @@ from hub.embedded.valkey import EmbeddedValkey
 from hub.vault.keyring import generate_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from hub.embedded.process import Output, Process
@@ -34,17 +34,25 @@ class Stack:
         environ: the variables to start from, as a process would see them.
         output: where the servers' log lines go; files under `<data_dir>/log` when None.
         durable: False gives durability away for speed (tests).
+        check: looks at the settings once the directory is ours, and before anything starts.
 
     Raises:
-        ConfigError: on entering: wrong settings, a second hub on the same data, a server that does not start.
+        ConfigError: on entering: wrong settings, a second hub on the same data, a server that does not start,
+            what `check` raises.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], *, output: Output | None = None, durable: bool = True
+        self,
+        environ: Mapping[str, str],
+        *,
+        output: Output | None = None,
+        durable: bool = True,
+        check: Callable[[Settings], None] | None = None,
     ) -> None:
         self._given = dict(environ)
         self._output = output
         self._durable = durable
+        self._check = check
         self._closing = ExitStack()
         #: Variables for every process of this hub; complete after entering.
         self.environ: dict[str, str] = {}
@@ -87,6 +95,8 @@ class Stack:
         lock = DirectoryLock(data_dir / "hub.lock")
         lock.acquire()
         self._closing.callback(lock.release)
+        if self._check is not None:
+            self._check(settings)
         (data_dir / "run").mkdir(exist_ok=True)
 
         if settings.master_keys is None:

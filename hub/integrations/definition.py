@@ -17,6 +17,7 @@ from hub.integrations.auth import SECRETS
 from hub.integrations.request import FREE_OPERATION, header_faults, query_faults, template_faults
 from hub.integrations.schemas import IntegrationCreate, IntegrationUpdate
 from hub.net.headers import is_refused
+from hub.web.problems import fault_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,8 +62,8 @@ def _draft(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return Draft(value, handler(value), ())
     except ValidationError as error:
         faults = tuple(
-            FieldError(_path(fault["loc"]), _message(fault["type"], fault["msg"]))
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+            FieldError(_path(fault["loc"]), fault_message(fault))
+            for fault in error.errors(include_input=False, include_url=False)
         )
         return Draft(value, None, faults)
 
@@ -232,14 +233,3 @@ def _path(loc: tuple[int | str, ...]) -> str:
     if len(parts) > 1 and parts[0] == "auth" and parts[1] in SECRETS:
         del parts[1]
     return ".".join(parts)
-
-
-def _message(kind: str, text: str) -> str:
-    if kind == "missing":
-        return "is required"
-    if kind == "extra_forbidden":
-        return "is not a known field"
-    if kind == "union_tag_invalid":
-        # Pydantic's own sentence repeats what was sent, which may be a secret in the wrong place.
-        return f"`mode` must be one of {', '.join(SECRETS)}"
-    return text.removeprefix("Value error, ")

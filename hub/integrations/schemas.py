@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from hub.integrations.retry import Strategy
+from hub.web.choices import told_by
 
 Status = Literal["active", "inactive", "maintenance", "deprecated"]
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -60,7 +61,7 @@ class BearerAuth(Input):
     )
 
 
-Auth = Annotated[NoAuth | ApiKeyAuth | BasicAuth | BearerAuth, Field(discriminator="mode")]
+Auth = Annotated[NoAuth | ApiKeyAuth | BasicAuth | BearerAuth, Field(discriminator="mode"), told_by("mode")]
 
 
 class Retry(Input):

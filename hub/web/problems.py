@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,19 @@ MEDIA_TYPE = "application/problem+json"
 _MAX_FIELDS = 100
 _RETRY_AFTER_SECONDS = "1"
 _PLACES = frozenset({"query", "path", "header", "cookie"})
+#: By pydantic's types of errors (https://docs.pydantic.dev/latest/errors/validation_errors/).
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object"),
+    **dict.fromkeys(("list_type", "set_type", "frozen_set_type", "tuple_type"), "must be a list"),
+    "string_type": "must be text",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+}
+#: Pydantic's sentences have a subject of their own; ours is the field.
+_SUBJECT = re.compile(r"^(Input|String|List|Dictionary|Set|Tuple|Value|Data) should ")
 
 
 class FieldProblem(BaseModel):
@@ -134,15 +148,21 @@ def _path(loc: Sequence[str | int]) -> str:
 
 
 def fault_message(fault: Mapping[str, Any]) -> str:
-    """What pydantic found wrong, to be read after the field."""
-    kind = fault["type"]
-    if kind == "missing":
-        return "is required"
-    if kind == "extra_forbidden":
-        return "is not a known field"
+    """What pydantic found wrong, to be read after the field; never what was sent.
+
+    Args:
+        fault: one of `ValidationError.errors()`, with its `ctx`.
+    """
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind in _MESSAGES:
+        return _MESSAGES[kind]
     if kind == "json_invalid":
-        return f"is not JSON: {fault.get('ctx', {}).get('error', '')}"
-    return str(fault["msg"]).removeprefix("Value error, ")
+        return f"is not JSON: {context.get('error', '')}"
+    if kind == "union_tag_invalid":
+        choices = context["expected_tags"].replace("'", "")
+        return f"`{context['discriminator'].strip(chr(39))}` must be one of {choices}"
+    message = str(fault["msg"]).removeprefix("Value error, ").replace(" after validation", "")
+    return _SUBJECT.sub("must ", message).replace("must be a valid ", "must be a ")
 
 
 def _is_database_away(error: Exception) -> bool:

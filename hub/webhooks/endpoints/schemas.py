@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from hub.web.choices import told_by
 from hub.webhooks.matching import is_pattern
 from hub.webhooks.retry import MAX_DELAY, MAX_RETRIES
 
@@ -76,7 +77,9 @@ class ClientCredentials(Input):
 
 
 Auth = Annotated[
-    NoAuth | BasicAuth | BearerAuth | HeaderAuth | ClientCredentials, Field(discriminator="mode")
+    NoAuth | BasicAuth | BearerAuth | HeaderAuth | ClientCredentials,
+    Field(discriminator="mode"),
+    told_by("mode"),
 ]
 
 
@@ -108,7 +111,7 @@ class Backoff(Input):
     max_seconds: float | None = Field(default=None, gt=0, le=MAX_DELAY, description="The longest delay.")
 
 
-RetryPolicy = Annotated[Schedule | Backoff, Field(discriminator="strategy")]
+RetryPolicy = Annotated[Schedule | Backoff, Field(discriminator="strategy"), told_by("strategy")]
 
 
 class Batch(Input):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -16,7 +19,7 @@ from hub.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from hub.web.problems import problem_of
+from hub.web.problems import fault_message, problem_of
 
 
 @pytest.mark.parametrize("kind", [Invalid, TooLarge, Unauthenticated, NotFound, Conflict, Unavailable])
@@ -80,7 +83,7 @@ def test_anything_else_is_an_internal_error_without_its_words(error: Exception) 
         (("body", "events", 3, "type"), "missing", "events.3.type", "is required"),
         (("body", "nmae"), "extra_forbidden", "nmae", "is not a known field"),
         (("body",), "missing", "", "is required"),
-        (("query", "limit"), "int_parsing", "query.limit", "canary"),
+        (("query", "limit"), "int_parsing", "query.limit", "must be a whole number"),
         (("path", "key_id"), "x", "path.key_id", "canary"),
         (("header", "idempotency-key"), "x", "header.Idempotency-Key", "canary"),
     ],
@@ -113,3 +116,43 @@ def test_the_number_of_told_faults_is_capped() -> None:
     problem, _ = problem_of(RequestValidationError(faults))
     assert len(problem.errors) == 100
     assert "and 995 more" in problem.detail
+
+
+class Part(BaseModel):
+    number: int = 1
+
+
+class Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(default="x", min_length=2, max_length=3)
+    kind: Literal["a", "b"] = "a"
+    number: int = 1
+    share: float = Field(default=1.0, ge=1)
+    on: bool = True
+    some: list[int] = Field(default=[1], min_length=1)
+    labels: dict[str, str] = {}
+    part: Part | None = None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", 1, "must be text"),
+        ("name", "canary", "must have at most 3 characters"),
+        ("kind", "canary", "must be 'a' or 'b'"),
+        ("number", "canary", "must be a whole number"),
+        ("number", 1.5, "must be a whole number"),
+        ("share", [], "must be a number"),
+        ("share", 0.5, "must be greater than or equal to 1"),
+        ("on", "canary", "must be true or false"),
+        ("some", "canary", "must be a list"),
+        ("some", [], "must have at least 1 item, not 0"),
+        ("labels", ["canary"], "must be an object"),
+        ("part", "canary", "must be an object"),
+        ("canary", 1, "is not a known field"),
+    ],
+)
+def test_what_pydantic_says_becomes_a_sentence_about_the_field(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Form.model_validate({field: value})
+    assert [fault_message(fault) for fault in caught.value.errors()] == [message]

@@ -12,6 +12,7 @@ from hub.access.issuing import issue_key
 from hub.access.scopes import Scope, parse_scopes
 from hub.cli.moments import parse_duration
 from hub.cli.output import as_json_option, show_json, show_record, show_table
+from hub.cli.tenancy import find_tenant, tenant_option
 from hub.core.errors import Invalid
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.engine import get_engine
@@ -46,11 +47,6 @@ def _read_key_id(_ctx: click.Context, _param: click.Parameter, value: str) -> UU
         raise click.BadParameter(error.detail) from None
 
 
-tenant_option = click.option(
-    "--tenant", required=True, envvar="HUB_TENANT", show_envvar=True, help="The tenant's name."
-)
-
-
 @click.group("api-keys")
 def api_keys() -> None:
     """Make, show and revoke API keys."""
@@ -73,7 +69,7 @@ def create(
     """Make a key called NAME. Its text is printed once and cannot be had again."""
     expires_at = datetime.now(UTC) + expires_in if expires_in else None
     with get_engine().begin() as conn:
-        owner = store.get_tenant_by_name(conn, tenant)
+        owner = find_tenant(conn, tenant)
         row, token = issue_key(conn, owner.id, name, scopes, expires_at=expires_at)
     if as_json:
         show_json(_record(row) | {"key": token.reveal()})
@@ -89,7 +85,7 @@ def create(
 def list_(tenant: str, as_json: bool) -> None:
     """List a tenant's keys, revoked and expired ones too."""
     with get_engine().connect() as conn:
-        rows = store.list_keys(conn, store.get_tenant_by_name(conn, tenant).id)
+        rows = store.list_keys(conn, find_tenant(conn, tenant).id)
     if as_json:
         show_json([_record(row) for row in rows])
     else:
@@ -103,7 +99,7 @@ def list_(tenant: str, as_json: bool) -> None:
 def revoke(key_id: UUID, tenant: str, as_json: bool) -> None:
     """Revoke a key; it stops working within two seconds."""
     with get_engine().begin() as conn:
-        row = store.revoke_key(conn, store.get_tenant_by_name(conn, tenant).id, key_id)
+        row = store.revoke_key(conn, find_tenant(conn, tenant).id, key_id)
     if as_json:
         show_json(_record(row))
     else:

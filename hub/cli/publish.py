@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.access.store import get_tenant_by_name
 from hub.cli import store
 from hub.cli.arguments import read_json
 from hub.cli.connection import Refused, api
 from hub.cli.moments import read_coming
 from hub.cli.output import as_json_option, show_found, show_json, show_rows
+from hub.cli.tenancy import METAVAR, find_tenant
 from hub.core.errors import FieldError
 from hub.core.ids import Kind, format_id
 from hub.db.engine import get_engine
@@ -55,7 +55,7 @@ _COLUMNS: Columns = {
 )
 @click.option(
     "--tenant",
-    metavar="NAME|ID",
+    metavar=METAVAR,
     help="Publish for this tenant straight into HUB_DATABASE_URL, without an API key.",
 )
 @as_json_option
@@ -91,9 +91,7 @@ def publish(
 
 def _publish_for(tenant: str, event_type: str, data: Json, options: dict[str, Any]) -> str:
     with get_engine().begin() as conn:
-        owner = tenant
-        if not tenant.startswith(f"{Kind.TENANT.value}_"):
-            owner = format_id(Kind.TENANT, get_tenant_by_name(conn, tenant).id)
+        owner = format_id(Kind.TENANT, find_tenant(conn, tenant).id)
         return store.publish_event(conn, owner, event_type, data, **options)
 
 

@@ -9,6 +9,7 @@ import click
 from hub.access import store
 from hub.access.issuing import open_tenant
 from hub.cli.output import as_json_option, show_json, show_table
+from hub.cli.tenancy import METAVAR, find_tenant
 from hub.core.ids import Kind, format_id
 from hub.db.engine import get_engine
 
@@ -43,12 +44,12 @@ def list_(as_json: bool) -> None:
 
 
 @tenants.command()
-@click.argument("name")
+@click.argument("tenant", metavar=METAVAR)
 @as_json_option
-def show(name: str, as_json: bool) -> None:
+def show(tenant: str, as_json: bool) -> None:
     """Show one tenant."""
     with get_engine().connect() as conn:
-        row = store.get_tenant_by_name(conn, name)
+        row = find_tenant(conn, tenant)
     _show([row], as_json=as_json, one=True)
 
 

@@ -44,13 +44,18 @@ def test_a_tenant_is_made_listed_and_shown(run: Run) -> None:
     assert made["id"].startswith("ten_")
     assert answer(run("tenants", "list", "--json")) == [made]
     assert answer(run("tenants", "show", "acme", "--json")) == made
+    assert answer(run("tenants", "show", made["id"], "--json")) == made
     for arguments in (["list"], ["show", "acme"]):
         assert made["id"] in run("tenants", *arguments).stdout
 
 
 def test_faults_with_tenants_exit_with_1(run: Run) -> None:
     run("tenants", "create", "acme")
-    for arguments, error in ((["create", "acme"], Conflict), (["show", "nobody"], NotFound)):
+    for arguments, error in (
+        (["create", "acme"], Conflict),
+        (["show", "nobody"], NotFound),
+        (["show", "ten_" + "0" * 32], NotFound),
+    ):
         result = run("tenants", *arguments)
         assert (result.exit_code, type(result.exception)) == (1, error)
 
@@ -160,3 +165,11 @@ def test_a_key_name_is_shown_as_it_is(run: Run) -> None:
     result = run("api-keys", "create", "[red]:x:", "--tenant", "acme", "--scopes", "admin")
     assert result.exit_code == 0
     assert "[red]:x:" in result.stdout
+
+
+def test_the_tenant_of_a_key_is_named_or_given_by_its_id(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant = answer(run("tenants", "create", "acme", "--json"))["id"]
+    made = answer(run("api-keys", "create", "a", "--tenant", tenant, "--scopes", "admin", "--json"))
+    for given in ("acme", tenant):
+        monkeypatch.setenv("HUB_TENANT", given)
+        assert [key["id"] for key in answer(run("api-keys", "list", "--json"))] == [made["id"]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from hub.access.principal import Principal
-from hub.core.errors import Conflict, FieldError, Invalid, NotFound
+from hub.core.errors import Conflict, NotFound
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.integrations import executions, pipeline, registry, store, views
@@ -42,6 +41,7 @@ from hub.net.session import GuardedSession
 from hub.queue.contracts import TaskName
 from hub.web.auth import requires
 from hub.web.bodies import RawBody
+from hub.web.etags import IfMatch, check_version, etag_of
 from hub.web.idempotency import run_idempotent
 from hub.web.paging import Page, Paging, page_of
 from hub.web.services import Hub, Services
@@ -53,7 +53,6 @@ Reader = Annotated[Principal, requires("integrations:read")]
 Writer = Annotated[Principal, requires("integrations:write")]
 ExecutionReader = Annotated[Principal, requires("executions:read")]
 ExecutionWriter = Annotated[Principal, requires("executions:write")]
-IfMatch = Annotated[str | None, Header(description="Version that is meant, as in the ETag.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", description="The same request with the same key is done once."),
@@ -64,7 +63,6 @@ Prefer = Annotated[
 ]
 
 _TEST_SECONDS = 30.0
-_ETAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
 
 
 def _session(request: Request, hub: Hub) -> GuardedSession:
@@ -136,9 +134,10 @@ def change_integration(
     draft: Draft[IntegrationUpdate] = body  # type: ignore[assignment]  # the annotation wraps the model
     with hub.engine.connect() as conn:
         current = registry.get(conn, caller.tenant_id, _integration(integration_id))
+    check_version(if_match, current.version)
     definition = check_update(draft, hub.policy, current.auth["mode"])
     with hub.engine.begin() as conn:
-        row, resumed = registry.change(conn, hub.vault, current, definition, version=_version(if_match))
+        row, resumed = registry.change(conn, hub.vault, current, definition, version=current.version)
         shown = views.integration(
             row, hub.vault.describe(conn, caller.tenant_id, list(secret_ids(row).values()))
         )
@@ -151,9 +150,11 @@ def change_integration(
 def delete_integration(integration_id: str, caller: Writer, hub: Hub, if_match: IfMatch = None) -> None:
     """Delete an integration. Its executions stay readable; those that wait will fail."""
     with hub.engine.begin() as conn:
-        released = registry.remove(
-            conn, hub.vault, caller.tenant_id, _integration(integration_id), version=_version(if_match)
-        )
+        row = registry.get(conn, caller.tenant_id, _integration(integration_id))
+        check_version(if_match, row.version)
+        # What somebody changes between the two is not what was meant.
+        meant = None if if_match is None else row.version
+        released = registry.remove(conn, hub.vault, caller.tenant_id, row.id, version=meant)
     if released:
         hub.ring(TaskName.EXECUTIONS_RUN)
 
@@ -343,17 +344,7 @@ def _test_call(target: Target, asked: TestIn) -> tuple[str, dict[str, Any]]:
 
 
 def _with_etag(shown: Integration, status: int, headers: dict[str, str]) -> Response:
-    return JSONResponse(shown.model_dump(mode="json"), status, {"ETag": f'"{shown.version}"', **headers})
-
-
-def _version(if_match: str | None) -> int | None:
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = _ETAG.fullmatch(if_match.strip())
-    if found is None:
-        message = 'must be one ETag of this integration, such as "3"'
-        raise Invalid(f"If-Match {message}.", fields=(FieldError("header.If-Match", message),))
-    return int(found[1])
+    return JSONResponse(shown.model_dump(mode="json"), status, {"ETag": etag_of(shown.version), **headers})
 
 
 def _integration(text: str) -> Any:

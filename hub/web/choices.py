@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 
 
 def told_by(field: str) -> BeforeValidator:
-    """Annotates a union: `Annotated[A | B, Field(discriminator="mode"), told_by("mode")]`.
+    """For a union's annotations, after `Field(discriminator=field)`.
 
     Args:
         field: the discriminator.

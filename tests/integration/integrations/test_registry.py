@@ -144,13 +144,15 @@ def test_only_the_version_that_is_meant_is_changed(world: World, provider: Provi
     path = f"/integrations/{made['id']}"
     assert world.call("PATCH", path, json={"tags": ["a"]}, headers={"If-Match": '"1"'}).status_code == 200
     stale = world.call("PATCH", path, json={"tags": ["b"]}, headers={"If-Match": '"1"'})
-    assert stale.status_code == 409
+    assert stale.status_code == 412
     assert "version 2" in stale.json()["detail"]
-    assert world.call("DELETE", path, headers={"If-Match": '"1"'}).status_code == 409
+    assert world.call("DELETE", path, headers={"If-Match": '"1"'}).status_code == 412
+    assert world.call("PATCH", path, json={"tags": ["b"]}, headers={"If-Match": 'W/"2"'}).status_code == 422
     bad = world.call("PATCH", path, json={"tags": ["b"]}, headers={"If-Match": "latest"})
     assert bad.status_code == 422
     assert bad.json()["errors"][0]["path"] == "header.If-Match"
     assert world.call("GET", path).json()["tags"] == ["a"]
+    assert world.call("DELETE", path, headers={"If-Match": '"1", "2"'}).status_code == 204
 
 
 def test_a_secret_stays_until_another_one_or_another_mode_comes(world: World, provider: Provider) -> None:

@@ -145,7 +145,7 @@ def _print_list(rows: list[ApiKey]) -> None:
                 record["id"],
                 record["name"],
                 record["state"],
-                "\n".join(record["scopes"]),
+                ", ".join(record["scopes"]),
                 record["expires_at"] or "never",
                 record["last_used_at"] or "never",
             )

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pytest
+from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
+from hub.cli import output
 from hub.cli.arguments import read_json
 from hub.cli.failures import sentence_of, tell
-from hub.cli.output import moment, show_found, show_page, show_table, shown
+from hub.cli.output import moment, show_found, show_page, show_record, show_table, shown
 from hub.core.errors import FieldError, Invalid
 
 if TYPE_CHECKING:
@@ -71,6 +75,68 @@ def test_free_text_is_no_formatting_and_a_pipe_cuts_nothing(capsys: pytest.Captu
     assert "dlv_" + "0" * 32 in out
     assert "[red]:smile:" in out
     assert out.count("word") == 10
+
+
+DELIVERY: dict[str, object] = {
+    "id": "dlv_" + "0" * 32,
+    "event": "msg_" + "1" * 32,
+    "endpoint": "ep_" + "2" * 32,
+    "state": "failed",
+    "reason": None,
+    "attempts": 11,
+    "created": "2026-11-22 10:00:00",
+}
+
+
+def on_a_terminal(width: int, *tables: tuple[Sequence[str], list[list[object]]]) -> list[str]:
+    screen = StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        made = Console(file=screen, width=width, force_terminal=True, color_system=None, markup=False)
+        patch.setattr(output, "console", lambda: made)
+        for names, rows in tables:
+            show_table(names, rows)
+    return screen.getvalue().splitlines()
+
+
+def test_a_row_that_does_not_fit_the_terminal_becomes_lines_with_whole_ids() -> None:
+    lines = on_a_terminal(80, (list(DELIVERY), [[*DELIVERY.values()]]))
+    assert lines == [
+        DELIVERY["id"],
+        f"  event: {DELIVERY['event']}",
+        f"  endpoint: {DELIVERY['endpoint']}  state: failed  attempts: 11",
+        "  created: 2026-11-22 10:00:00",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 100, 120, 160, 200])
+def test_at_no_width_anything_is_cut_or_broken(width: int) -> None:
+    row = [*DELIVERY.values(), "it was refused by whoever listens there"]
+    lines = on_a_terminal(width, ([*DELIVERY, "message"], [row]))
+    assert all(any(str(value) in line for line in lines) for value in row[:5] if value is not None)
+    words = " ".join(lines).split()
+    assert all(word in words for word in str(row[-1]).split())
+    if width > 60:
+        assert max(map(len, lines)) <= width
+
+
+def test_what_fits_is_a_table_whose_text_is_broken_between_words() -> None:
+    text = "one two three four five six seven eight nine ten"
+    lines = on_a_terminal(60, (("id", "text"), [["ep_" + "0" * 20, text]]))
+    assert len(lines) > 5
+    assert {len(line) for line in lines} <= set(range(61))
+    assert all(any(word in line for line in lines) for word in text.split())
+
+
+def test_a_pipe_gets_a_table_however_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(("id", "url", "name"), [("ep_" + "0" * 32, "https://example.com/" + "a" * 500, "demo " * 50)])
+    out = capsys.readouterr().out
+    assert "a" * 500 in out
+    assert "demo " * 50 in out
+
+
+def test_a_long_value_of_one_thing_is_left_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show_record({"signing_secret": "w" * 300, "id": "x"})
+    assert capsys.readouterr().out == f"signing secret  {'w' * 300}\nid              x\n"
 
 
 def test_the_next_page_is_told_beside_the_output(capsys: pytest.CaptureFixture[str]) -> None:

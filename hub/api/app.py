@@ -35,6 +35,7 @@ from hub.sources import api as sources
 from hub.sources import receive_route
 from hub.transforms.sandbox import Sandbox
 from hub.web.problems import response_of
+from hub.web.queries import KNOWN_QUERY, check_query
 from hub.web.services import Services
 from hub.webhooks import api as webhooks
 from hub.webhooks.catalogue import api as catalogue
@@ -105,7 +106,7 @@ def create_app(services: Services) -> Application:
     )
     app.state.services = services
     hot_routes = [
-        Route(PUBLISH_PATH, publish_events, methods=["POST"], include_in_schema=False),
+        Route(PUBLISH_PATH, _publish, methods=["POST"], include_in_schema=False),
         Route(
             receive_route.PATH, receive_route.receive, methods=receive_route.METHODS, include_in_schema=False
         ),
@@ -115,7 +116,7 @@ def create_app(services: Services) -> Application:
     app.include_router(operations.router)
     app.include_router(endpoints.public)
     for feature in _FEATURES:
-        app.include_router(feature.router, prefix=PREFIX)
+        app.include_router(feature.router, prefix=PREFIX, dependencies=[KNOWN_QUERY])
 
     for error in (HubError, RequestValidationError, DBAPIError, PoolTimeoutError):
         app.add_exception_handler(error, _answer)
@@ -168,6 +169,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await key_use.stop()
         readiness.close()
         probe.dispose()
+
+
+async def _publish(request: Request) -> Response:
+    await check_query(request, request.app.state.services, openapi.PUBLISH_QUERY)
+    return await publish_events(request)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

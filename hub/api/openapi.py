@@ -160,6 +160,9 @@ _PUBLISH: dict[str, Any] = {
     },
 }
 
+#: Names of the publish route's query parameters.
+PUBLISH_QUERY = tuple(one["name"] for one in _PUBLISH["parameters"] if one["in"] == "query")
+
 
 def complete(document: dict[str, Any], *, publish_path: str) -> dict[str, Any]:
     """Finish the document that FastAPI derived.

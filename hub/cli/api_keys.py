@@ -11,6 +11,7 @@ from hub.access import store
 from hub.access.issuing import issue_key
 from hub.access.scopes import Scope, parse_scopes
 from hub.cli.moments import parse_duration
+from hub.cli.nouns import API_KEY
 from hub.cli.output import as_json_option, show_json, show_record, show_table
 from hub.cli.tenancy import find_tenant, tenant_option
 from hub.core.errors import Invalid
@@ -19,7 +20,6 @@ from hub.db.engine import get_engine
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from uuid import UUID
 
     from hub.access.store import ApiKey
 
@@ -36,13 +36,6 @@ def _read_duration(_ctx: click.Context, _param: click.Parameter, value: str | No
 def _read_scopes(_ctx: click.Context, _param: click.Parameter, value: str) -> frozenset[Scope]:
     try:
         return parse_scopes(part.strip() for part in value.split(",") if part.strip())
-    except Invalid as error:
-        raise click.BadParameter(error.detail) from None
-
-
-def _read_key_id(_ctx: click.Context, _param: click.Parameter, value: str) -> UUID:
-    try:
-        return parse_id(Kind.API_KEY, value)
     except Invalid as error:
         raise click.BadParameter(error.detail) from None
 
@@ -93,13 +86,13 @@ def list_(tenant: str, as_json: bool) -> None:
 
 
 @api_keys.command()
-@click.argument("key_id", callback=_read_key_id)
+@click.argument("key_id", metavar="KEY", callback=API_KEY.read)
 @tenant_option
 @as_json_option
-def revoke(key_id: UUID, tenant: str, as_json: bool) -> None:
+def revoke(key_id: str, tenant: str, as_json: bool) -> None:
     """Revoke a key; it stops working within two seconds."""
     with get_engine().begin() as conn:
-        row = store.revoke_key(conn, find_tenant(conn, tenant).id, key_id)
+        row = store.revoke_key(conn, find_tenant(conn, tenant).id, parse_id(Kind.API_KEY, key_id))
     if as_json:
         show_json(_record(row))
     else:

@@ -8,6 +8,7 @@ import click
 
 from hub.cli.attempts import show_with_attempts
 from hub.cli.connection import api
+from hub.cli.nouns import DELIVERY, ENDPOINT, EVENT, find
 from hub.cli.output import as_json_option, page_options, show_found, show_page
 from hub.db.states import State
 
@@ -31,8 +32,8 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@click.option("--event", help="Only those of this event, msg_….")
-@click.option("--endpoint", help="Only those to this endpoint, ep_….")
+@click.option("--event", callback=EVENT.read, help="Only those of this event, msg_….")
+@click.option("--endpoint", help="Only those to this endpoint: its name or id.")
 @click.option("--state", type=click.Choice([state.value for state in State]))
 @page_options
 def list_(event: str | None, endpoint: str | None, state: str | None, as_json: bool, **paging: Any) -> None:
@@ -40,12 +41,13 @@ def list_(event: str | None, endpoint: str | None, state: str | None, as_json: b
     if event is not None and (endpoint is not None or state is not None):
         raise click.UsageError("--event cannot be combined with --endpoint or --state.")
     with api() as hub:
-        page = hub.list_deliveries(event=event, endpoint=endpoint, state=state, **paging)
+        to = endpoint and find(hub, ENDPOINT, endpoint)
+        page = hub.list_deliveries(event=event, endpoint=to, state=state, **paging)
     show_page(page, _COLUMNS, as_json=as_json)
 
 
 @deliveries.command()
-@click.argument("delivery_id")
+@click.argument("delivery_id", metavar="DELIVERY", callback=DELIVERY.read)
 @as_json_option
 def show(delivery_id: str, as_json: bool) -> None:
     """Show a delivery with every attempt."""
@@ -55,7 +57,7 @@ def show(delivery_id: str, as_json: bool) -> None:
 
 
 @deliveries.command()
-@click.argument("delivery_id")
+@click.argument("delivery_id", metavar="DELIVERY", callback=DELIVERY.read)
 @as_json_option
 def resend(delivery_id: str, as_json: bool) -> None:
     """Send a delivery again: same bytes, same webhook-id, a new signature."""

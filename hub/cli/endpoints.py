@@ -9,6 +9,7 @@ import click
 
 from hub.cli.arguments import read_json
 from hub.cli.connection import Refused, api
+from hub.cli.nouns import ENDPOINT, find
 from hub.cli.output import (
     as_json_option,
     page_options,
@@ -40,6 +41,7 @@ _IMPORT_COLUMNS: Columns = {
     "id": "id",
     "faults": lambda row: "; ".join(f"{fault['path']}: {fault['message']}" for fault in row["errors"]),
 }
+_endpoint_argument = click.argument("endpoint", metavar="ENDPOINT")
 _discard_option = click.option(
     "--discard", is_flag=True, help="Cancel the deliveries that wait at this moment."
 )
@@ -47,7 +49,7 @@ _discard_option = click.option(
 
 @click.group()
 def endpoints() -> None:
-    """Look after endpoints."""
+    """Look after endpoints. ENDPOINT is a name or an id (`ep_…`)."""
 
 
 @endpoints.command("list")
@@ -60,12 +62,12 @@ def list_(as_json: bool, **paging: Any) -> None:
 
 
 @endpoints.command()
-@click.argument("endpoint_id")
+@_endpoint_argument
 @as_json_option
-def show(endpoint_id: str, as_json: bool) -> None:
+def show(endpoint: str, as_json: bool) -> None:
     """Show an endpoint and how it does; its secrets are never shown."""
     with api() as hub:
-        found = hub.get_endpoint(endpoint_id)
+        found = hub.get_endpoint(find(hub, ENDPOINT, endpoint))
     show_found(found, as_json=as_json)
 
 
@@ -86,90 +88,91 @@ def create(name: str, url: str, event_types: tuple[str, ...], fields: Json | Non
 
 
 @endpoints.command()
-@click.argument("endpoint_id")
+@_endpoint_argument
 @click.argument("fields", callback=read_json)
 @click.option("--version", type=int, help="Only if it is still this version.")
 @as_json_option
-def update(endpoint_id: str, fields: Json, version: int | None, as_json: bool) -> None:
+def update(endpoint: str, fields: Json, version: int | None, as_json: bool) -> None:
     """Change an endpoint by FIELDS, a JSON object; what is left out stays."""
     with api() as hub:
-        found = hub.update_endpoint(endpoint_id, version=version, **_object(fields))
+        found = hub.update_endpoint(find(hub, ENDPOINT, endpoint), version=version, **_object(fields))
     show_found(found, as_json=as_json)
 
 
 @endpoints.command()
-@click.argument("endpoint_id")
-def delete(endpoint_id: str) -> None:
+@_endpoint_argument
+def delete(endpoint: str) -> None:
     """Delete an endpoint; what waits for it is cancelled."""
     with api() as hub:
+        endpoint_id = find(hub, ENDPOINT, endpoint)
         hub.delete_endpoint(endpoint_id)
     click.echo(f"{endpoint_id} deleted")
 
 
 @endpoints.command()
-@click.argument("endpoint_id")
+@_endpoint_argument
 @_discard_option
 @as_json_option
-def pause(endpoint_id: str, discard: bool, as_json: bool) -> None:
+def pause(endpoint: str, discard: bool, as_json: bool) -> None:
     """Hold what is for an endpoint."""
     with api() as hub:
-        found = hub.pause_endpoint(endpoint_id, discard=discard)
-    _show_switched(found, as_json=as_json)
+        found = hub.pause_endpoint(find(hub, ENDPOINT, endpoint), discard=discard)
+    _show_switched(found, discard=discard, as_json=as_json)
 
 
 @endpoints.command()
-@click.argument("endpoint_id")
+@_endpoint_argument
 @_discard_option
 @as_json_option
-def resume(endpoint_id: str, discard: bool, as_json: bool) -> None:
+def resume(endpoint: str, discard: bool, as_json: bool) -> None:
     """Send what was held for an endpoint."""
     with api() as hub:
-        found = hub.resume_endpoint(endpoint_id, discard=discard)
-    _show_switched(found, as_json=as_json)
+        found = hub.resume_endpoint(find(hub, ENDPOINT, endpoint), discard=discard)
+    _show_switched(found, discard=discard, as_json=as_json)
 
 
 @endpoints.command()
-@click.argument("endpoint_id")
+@_endpoint_argument
 @as_json_option
-def verify(endpoint_id: str, as_json: bool) -> None:
+def verify(endpoint: str, as_json: bool) -> None:
     """Have the receiver answer a challenge."""
     with api() as hub:
-        found = hub.verify_endpoint(endpoint_id)
+        found = hub.verify_endpoint(find(hub, ENDPOINT, endpoint))
     show_found(found, as_json=as_json, line=f"{found['id']} verified, {found['status']}")
 
 
 @endpoints.command("test")
-@click.argument("endpoint_id")
+@_endpoint_argument
 @click.argument("data", callback=read_json, required=False)
 @click.option("--type", "type_", help="Its event type.")
 @click.option("--wait", type=click.FloatRange(0, 15), default=10.0, show_default=True, help="Seconds.")
 @as_json_option
-def test_(endpoint_id: str, data: Json | None, type_: str | None, wait: float, as_json: bool) -> None:
+def test_(endpoint: str, data: Json | None, type_: str | None, wait: float, as_json: bool) -> None:
     """Send a test event to one endpoint and wait for the first attempt."""
     with api() as hub:
-        sent = hub.test_endpoint(endpoint_id, type=type_, data=data, wait=wait)
+        sent = hub.test_endpoint(find(hub, ENDPOINT, endpoint), type=type_, data=data, wait=wait)
     show_found(sent, as_json=as_json)
 
 
 @endpoints.command()
-@click.argument("endpoint_id")
+@_endpoint_argument
 @click.option("--period", type=click.Choice(["1h", "24h", "7d", "30d"]), default="24h", show_default=True)
 @as_json_option
-def statistics(endpoint_id: str, period: str, as_json: bool) -> None:
+def statistics(endpoint: str, period: str, as_json: bool) -> None:
     """Show how an endpoint does."""
     with api() as hub:
-        found = hub.endpoint_statistics(endpoint_id, period=period)
+        found = hub.endpoint_statistics(find(hub, ENDPOINT, endpoint), period=period)
     show_found(found, as_json=as_json)
 
 
 @endpoints.command("rotate-secret")
-@click.argument("endpoint_id")
+@_endpoint_argument
 @click.option("--overlap", type=int, default=86_400, show_default=True, help="Seconds the old one signs too.")
 @as_json_option
-def rotate_secret(endpoint_id: str, overlap: int, as_json: bool) -> None:
+def rotate_secret(endpoint: str, overlap: int, as_json: bool) -> None:
     """Give an endpoint a new signing secret, which is printed this once."""
     with api() as hub:
-        found = hub.rotate_endpoint_secret(endpoint_id, overlap_seconds=overlap)
+        found = hub.rotate_endpoint_secret(find(hub, ENDPOINT, endpoint), overlap_seconds=overlap)
     _show_secret(found, as_json=as_json)
 
 
@@ -213,6 +216,6 @@ def _show_secret(found: EndpointSecret, *, as_json: bool) -> None:
         show_record({name: found[name] for name in ("id", "name", "url", "status", "signing_secret")})
 
 
-def _show_switched(found: EndpointSwitched, *, as_json: bool) -> None:
-    line = f"{found['id']} {found['status']}, {found['discarded']} deliveries cancelled"
-    show_found(found, as_json=as_json, line=line)
+def _show_switched(found: EndpointSwitched, *, discard: bool, as_json: bool) -> None:
+    cancelled = f", {found['discarded']} deliveries cancelled" if discard else ""
+    show_found(found, as_json=as_json, line=f"{found['id']} {found['status']}{cancelled}")

@@ -10,9 +10,8 @@ import click
 
 from hub.cli.arguments import read_json
 from hub.cli.connection import api
+from hub.cli.nouns import INTEGRATION, find
 from hub.cli.output import as_json_option, console, show_json, show_record
-from hub.core.errors import NotFound
-from hub.core.ids import Kind
 from hub.db.states import State
 
 if TYPE_CHECKING:
@@ -50,9 +49,7 @@ def execute(
 ) -> None:
     """Execute OPERATION of INTEGRATION, which is a name or an id (`int_…`)."""
     with api() as hub:
-        chosen = (
-            integration if integration.startswith(f"{Kind.INTEGRATION.value}_") else _find(hub, integration)
-        )
+        chosen = find(hub, INTEGRATION, integration)
         if wait is None:
             answer: Mapping[str, Any] = hub.execute(chosen, operation, given)
         else:
@@ -68,13 +65,6 @@ def execute(
                 f"hub: It has not ended after {wait:g} s; see `hub executions show {answer['id']}`.", err=True
             )
         raise click.exceptions.Exit(1)
-
-
-def _find(hub: HttpClient, name: str) -> str:
-    for integration in hub.iterate("integrations"):
-        if integration["name"] == name:
-            return str(integration["id"])
-    raise NotFound(f"There is no integration {name!r}.")
 
 
 def _execute_and_wait(

@@ -8,6 +8,7 @@ import click
 
 from hub.cli.attempts import show_with_attempts
 from hub.cli.connection import api
+from hub.cli.nouns import EXECUTION, INTEGRATION, find
 from hub.cli.output import as_json_option, page_options, show_found, show_page
 from hub.db.states import State
 
@@ -32,18 +33,19 @@ def executions() -> None:
 
 
 @executions.command("list")
-@click.option("--integration", help="Only those of this integration, int_….")
+@click.option("--integration", help="Only those of this integration: its name or id.")
 @click.option("--state", type=click.Choice([state.value for state in State]))
 @page_options
-def list_(as_json: bool, **query: Any) -> None:
+def list_(integration: str | None, as_json: bool, **query: Any) -> None:
     """List executions, newest first."""
     with api() as hub:
-        page = hub.list_executions(**query)
+        of = integration and find(hub, INTEGRATION, integration)
+        page = hub.list_executions(integration=of, **query)
     show_page(page, _COLUMNS, as_json=as_json)
 
 
 @executions.command()
-@click.argument("execution_id")
+@click.argument("execution_id", metavar="EXECUTION", callback=EXECUTION.read)
 @as_json_option
 def show(execution_id: str, as_json: bool) -> None:
     """Show an execution with its result and every attempt."""
@@ -53,7 +55,7 @@ def show(execution_id: str, as_json: bool) -> None:
 
 
 @executions.command()
-@click.argument("execution_id")
+@click.argument("execution_id", metavar="EXECUTION", callback=EXECUTION.read)
 @as_json_option
 def cancel(execution_id: str, as_json: bool) -> None:
     """Cancel an execution that is not finished. A call under way is not cut off; its result is dropped."""

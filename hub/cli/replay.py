@@ -11,6 +11,7 @@ import click
 from hub.cli.arguments import read_json
 from hub.cli.connection import api
 from hub.cli.moments import read_past
+from hub.cli.nouns import ENDPOINT, EVENT, REPLAY, find
 from hub.cli.output import as_json_option, console, page_options, show_found, show_json, show_page, show_rows
 from hub.client.http import HttpClient
 
@@ -43,7 +44,7 @@ def replay() -> None:
 
 
 _SHARED = (
-    click.option("--endpoint", help="Only to this endpoint, ep_….  [default: all]"),
+    click.option("--endpoint", help="Only to this endpoint: its name or id.  [default: all]"),
     click.option(
         "--since", required=True, callback=read_past, help="Events accepted since: 2h, 7d, or a time."
     ),
@@ -106,13 +107,14 @@ def all_(**given: Any) -> None:
 
 
 @replay.command()
-@click.argument("event_id")
-@click.option("--endpoint", help="Only to this endpoint, ep_….  [default: all that take it]")
+@click.argument("event_id", metavar="EVENT", callback=EVENT.read)
+@click.option("--endpoint", help="Only to this endpoint: its name or id.  [default: all that take it]")
 @as_json_option
 def event(event_id: str, endpoint: str | None, as_json: bool) -> None:
     """One event."""
     with api() as hub:
-        sent = hub.resend_event(event_id, endpoint=endpoint)
+        to = endpoint and find(hub, ENDPOINT, endpoint)
+        sent = hub.resend_event(event_id, endpoint=to)
     show_found(sent, as_json=as_json, line=f"{sent['event']} {len(sent['deliveries'])} deliveries are due")
 
 
@@ -126,7 +128,7 @@ def list_(as_json: bool, **paging: Any) -> None:
 
 
 @replay.command()
-@click.argument("replay_id")
+@click.argument("replay_id", metavar="REPLAY", callback=REPLAY.read)
 @click.option("--follow", is_flag=True, help="Show how it goes until it is over.")
 @as_json_option
 def status(replay_id: str, follow: bool, as_json: bool) -> None:
@@ -138,7 +140,7 @@ def status(replay_id: str, follow: bool, as_json: bool) -> None:
 
 def _steering(verb: str, steer: Callable[[HttpClient, str], Replay], line: str) -> None:
     @replay.command(verb, help=line)
-    @click.argument("replay_id")
+    @click.argument("replay_id", metavar="REPLAY", callback=REPLAY.read)
     @as_json_option
     def command(replay_id: str, as_json: bool) -> None:
         with api() as hub:
@@ -157,6 +159,8 @@ _steering("cancel", HttpClient.cancel_replay, "End a replay; what is due already
 def _start(kind: ReplayKind, *, dry_run: bool, follow: bool, as_json: bool, **given: Any) -> None:
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
     with api() as hub:
+        if "endpoint" in chosen:
+            chosen["endpoint"] = find(hub, ENDPOINT, chosen["endpoint"])
         if dry_run:
             _show_dry_run(hub.try_replay(kind, **chosen), as_json=as_json)
             return

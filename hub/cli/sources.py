@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli.connection import api
+from hub.cli.nouns import REQUEST, SOURCE, find
 from hub.cli.output import as_json_option, page_options, show_found, show_page
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _REQUEST_COLUMNS: Columns = {
 
 @click.group()
 def sources() -> None:
-    """List and show sources, and what providers sent to them."""
+    """List and show sources, and what providers sent to them. SOURCE is a name or an id (`src_…`)."""
 
 
 @sources.command("list")
@@ -46,27 +47,27 @@ def list_(as_json: bool, **paging: Any) -> None:
 
 
 @sources.command()
-@click.argument("source_id")
+@click.argument("source", metavar="SOURCE")
 @as_json_option
-def show(source_id: str, as_json: bool) -> None:
+def show(source: str, as_json: bool) -> None:
     """Show a source; its secrets are never shown."""
     with api() as hub:
-        found = hub.get_source(source_id)
+        found = hub.get_source(find(hub, SOURCE, source))
     show_found(found, as_json=as_json)
 
 
 @sources.command()
-@click.argument("source_id")
-@click.argument("request_id", required=False)
+@click.argument("source", metavar="SOURCE")
+@click.argument("request_id", metavar="[REQUEST]", required=False, callback=REQUEST.read)
 @click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only those with this outcome.")
 @page_options
-def requests(source_id: str, request_id: str | None, as_json: bool, **query: Any) -> None:
+def requests(source: str, request_id: str | None, as_json: bool, **query: Any) -> None:
     """List what a provider sent, newest first, or show one request with its headers, body and verdict."""
     if request_id is not None:
         with api() as hub:
-            found = hub.get_source_request(source_id, request_id)
+            found = hub.get_source_request(find(hub, SOURCE, source), request_id)
         show_found(found, as_json=as_json)
         return
     with api() as hub:
-        page = hub.list_source_requests(source_id, **query)
+        page = hub.list_source_requests(find(hub, SOURCE, source), **query)
     show_page(page, _REQUEST_COLUMNS, as_json=as_json)

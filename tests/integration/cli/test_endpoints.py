@@ -33,14 +33,14 @@ def test_an_endpoint_is_made_shown_changed_paused_and_deleted(hub: Hub, api: Ser
     )
     stale = hub("endpoints", "update", key, "{}", "--version", "1")
     assert (stale.code, stale.err.count("\n")) == (1, 1)
-    assert "paused, 0 deliveries cancelled" in hub("endpoints", "pause", key).out
+    assert hub("endpoints", "pause", "billing").out == f"{key} paused\n"
     assert "active, 0 deliveries cancelled" in hub("endpoints", "resume", key, "--discard").out
     assert hub("endpoints", "test", key, "[1]", "--wait", "0", "--json").json["state"] == "due"
     assert hub("endpoints", "statistics", key, "--period", "7d", "--json").json["waiting"] == 1
     rotated = hub("endpoints", "rotate-secret", key, "--overlap", "60")
     assert "whsec_" in rotated.out
     assert hub("endpoints", "verify", key).code == 1
-    assert hub("endpoints", "delete", key).code == 0
+    assert hub("endpoints", "delete", "billing").out == f"{key} deleted\n"
     assert hub("endpoints", "show", key).code == 1
 
 
@@ -58,8 +58,12 @@ def test_a_list_is_imported_or_told_why_not(hub: Hub, api: Served) -> None:
 
 def test_what_is_not_there_is_a_sentence(hub: Hub, api: Served) -> None:
     for command in ("show", "pause", "verify", "statistics", "rotate-secret", "delete", "test"):
-        ended = hub("endpoints", command, "ep_1")
-        assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
+        for given in ("ep_1", "shop-a", "ep_" + "0" * 32):
+            ended = hub("endpoints", command, given)
+            assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
+    unknown = hub("endpoints", "show", "shop-a").err
+    assert "'shop-a' is neither the name nor the id of an endpoint (ep_" in unknown
+    assert "`hub endpoints list`" in unknown
 
 
 def test_the_client_knows_every_field_of_what_is_said_of_an_endpoint(api: Served) -> None:
@@ -89,3 +93,30 @@ def test_the_client_speaks_of_keys_and_versions(api: Served) -> None:
         client.update_endpoint(made["id"], version=1, description="x")
     assert (caught.value.status, caught.value.code) == (412, "precondition_failed")
     assert client.update_endpoint(made["id"], version=3, description="x")["version"] == 4
+
+
+def test_an_endpoint_is_named_wherever_one_is_asked_for(hub: Hub, api: Served) -> None:
+    key = api.client.create_endpoint(name="shop-a", url=URL)["id"]
+    event = hub("publish", "a.b", "1", "--json").json["id"]
+    sent = hub("endpoints", "test", "shop-a", "--wait", "0", "--json").json
+    listed = hub("deliveries", "list", "--endpoint", "shop-a", "--json").json["data"]
+    assert [(one["id"], one["endpoint"]) for one in listed] == [(sent["delivery"], key)]
+    assert hub("replay", "failed", "--since", "1h", "--endpoint", "shop-a", "--dry-run", "--json").code == 0
+    assert "is on its way" in hub("replay", "event", event, "--endpoint", "shop-a").err
+    assert hub("replay", "event", event, "--endpoint", "shop-b").code == 1
+
+
+def test_an_id_of_another_kind_is_wrong_usage_and_says_where_the_right_ones_are(
+    hub: Hub, api: Served
+) -> None:
+    for arguments, listed_by in (
+        (("deliveries", "show", "shop-a"), "hub deliveries list"),
+        (("executions", "cancel", "shop-a"), "hub executions list"),
+        (("replay", "status", "ep_" + "0" * 32), "hub replay list"),
+        (("sources", "requests", "code", "shop-a"), "hub sources requests"),
+    ):
+        ended = hub(*arguments)
+        assert ended.code == 2
+        said = " ".join(ended.err.split())
+        assert "is not the id of" in said
+        assert f"`{listed_by}" in said

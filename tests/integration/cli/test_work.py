@@ -240,6 +240,8 @@ def test_waiting_ends_with_the_result(hub: Hub, api: Served, engine: Engine) -> 
         ["executions", "list", "--limit", "0"],
         ["deliveries", "list", "--event", "msg_1", "--state", "done"],
         ["deliveries"],
+        ["deliveries", "resend", "../../x"],
+        ["executions", "show", "nonsense"],
         ["nonsense"],
     ],
 )
@@ -252,9 +254,7 @@ def test_wrong_usage_exits_with_2(hub: Hub, api: Served, arguments: list[str]) -
     [
         ["execute", "nobody", "op"],
         ["executions", "show", "exe_" + "0" * 32],
-        ["executions", "show", "nonsense"],
         ["deliveries", "show", "dlv_" + "0" * 32],
-        ["deliveries", "resend", "../../x"],
     ],
 )
 def test_what_is_not_there_exits_with_1_and_a_sentence(hub: Hub, api: Served, arguments: list[str]) -> None:

@@ -6,6 +6,9 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
+from hub.cli.local_hub import LocalHub
 from hub.client import HubApiError, HubUnreachable
 from hub.client.http import HttpClient
 from hub.core.errors import ConfigError, FieldError, HubError, Unavailable
@@ -23,6 +26,16 @@ class Refused(HubError):
 def api_url() -> str:
     """The URL of the hub's API."""
     return os.environ.get("HUB_URL") or DEFAULT_URL
+
+
+def _tell_whose_key() -> None:
+    """A key that nobody set is not used in silence."""
+    context = click.get_current_context(silent=True)
+    lender = context.find_object(LocalHub) if context else None
+    if lender is not None:
+        click.echo(
+            f"HUB_API_KEY is not set: this is tenant {lender.demo_tenant}, with the demo's key.", err=True
+        )
 
 
 @contextmanager
@@ -43,6 +56,7 @@ def api() -> Iterator[HttpClient]:
         client = HttpClient(api_url(), key)
     except ValueError as error:
         raise ConfigError(f"HUB_URL or HUB_API_KEY cannot be used: {error}.") from None
+    _tell_whose_key()
     with client:
         try:
             yield client

@@ -98,9 +98,10 @@ def _run(url: str, settings: Settings, shown: Console, *, stay: bool) -> Report:
     from hub.demo.services import Services  # noqa: PLC0415
     from hub.demo.traffic import Demo, totals  # noqa: PLC0415
 
+    ports = ports_for_services(settings.egress_ports)  # before anything is written
     tenant, key = _make_tenant(settings)
     with ExitStack() as stack:
-        services = stack.enter_context(Services(ports_for_services(settings.egress_ports), tenant))
+        services = stack.enter_context(Services(ports, tenant))
         hub = stack.enter_context(HttpClient(url, key, timeout=_TIMEOUT))
         raw = Transport(url, key, timeout=_TIMEOUT, retries=3)
         stack.callback(raw.close)
@@ -115,7 +116,7 @@ def _run(url: str, settings: Settings, shown: Console, *, stay: bool) -> Report:
                 run.rest()
         summary.show(report, shown)
         stays = stay and not report.problems
-        _remember(settings, url, key)
+        _remember(settings, url, tenant, key)
         if stays:
             shown.print(_afterwards(url, settings, key), soft_wrap=True)
             with suppress(KeyboardInterrupt):
@@ -136,11 +137,11 @@ def _make_tenant(settings: Settings) -> tuple[str, str]:
     return name, key.reveal()
 
 
-def _remember(settings: Settings, url: str, key: str) -> None:
+def _remember(settings: Settings, url: str, tenant: str, key: str) -> None:
     """Leave the key where the other commands on this machine find it."""
     hub = local_hub.read(settings.data_dir)
     if hub is not None and hub.api_url == url:
-        local_hub.write(settings.data_dir, replace(hub, demo_api_key=key))
+        local_hub.write(settings.data_dir, replace(hub, demo_api_key=key, demo_tenant=tenant))
 
 
 def _afterwards(url: str, settings: Settings, key: str) -> str:

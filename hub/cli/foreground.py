@@ -93,6 +93,8 @@ def _local_hub(stack: Stack) -> LocalHub:
         redis_url=settings.redis_url.get_secret_value(),
         broker_url=settings.broker_url.get_secret_value() if settings.broker_url else None,
         master_keys_file=stack.environ.get("HUB_MASTER_KEYS_FILE"),
+        egress_allow=settings.egress_allow,
+        egress_ports=settings.egress_ports,
     )
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import MutableMapping, Sequence
 
 _DEFAULT_DATA_DIR = ".hub"
 #: Variables that say which hub is meant, with the field of the file that must then agree.
@@ -33,6 +33,9 @@ class LocalHub:
         broker_url: its broker, when that is another one.
         master_keys_file: where its keys are, when `hub up` made them.
         demo_api_key: a key of the demo's tenant, once there is one.
+        demo_tenant: the name of that tenant.
+        egress_allow: its HUB_EGRESS_ALLOW.
+        egress_ports: its HUB_EGRESS_PORTS.
     """
 
     pid: int
@@ -42,6 +45,9 @@ class LocalHub:
     broker_url: str | None = None
     master_keys_file: str | None = None
     demo_api_key: str | None = None
+    demo_tenant: str | None = None
+    egress_allow: Sequence[str] = field(default_factory=list)
+    egress_ports: Sequence[int] = field(default_factory=list)
 
 
 def path_in(data_dir: Path) -> Path:
@@ -72,7 +78,7 @@ def read(data_dir: Path) -> LocalHub | None:
             if status.st_uid != os.geteuid() or status.st_mode & 0o077:
                 return None
             found = json.load(file)
-        known = {field.name for field in fields(LocalHub)}
+        known = {one.name for one in fields(LocalHub)}
         hub = LocalHub(**{name: value for name, value in found.items() if name in known})
         os.kill(hub.pid, 0)
     except (OSError, ValueError, TypeError, AttributeError):
@@ -80,7 +86,7 @@ def read(data_dir: Path) -> LocalHub | None:
     return hub
 
 
-def fill(environ: MutableMapping[str, str]) -> None:
+def fill(environ: MutableMapping[str, str]) -> LocalHub | None:
     """Complete the environment of a command from the hub that runs here.
 
     What is set wins. Where it names other servers, another hub is meant and nothing is taken: half of one hub
@@ -88,21 +94,27 @@ def fill(environ: MutableMapping[str, str]) -> None:
 
     Args:
         environ: `os.environ`, before the settings are read.
+
+    Returns:
+        The hub whose demo's key was taken; None when none was.
     """
+    lender = None
     hub = read(Path(environ.get("HUB_DATA_DIR") or _DEFAULT_DATA_DIR))
     if hub is None:
-        return
+        return None
     if environ.get("HUB_URL", hub.api_url).rstrip("/") == hub.api_url.rstrip("/"):
         environ["HUB_URL"] = hub.api_url
         if hub.demo_api_key and not environ.get("HUB_API_KEY"):
             environ["HUB_API_KEY"] = hub.demo_api_key
+            lender = hub
     given = {name: environ[name] for name in _SERVERS if environ.get(name)}
     if any(value != getattr(hub, _SERVERS[name]) for name, value in given.items()):
-        return
+        return lender
     if any(environ.get(f"{name}_FILE") for name in _SERVERS):
-        return
-    for name, field in _SERVERS.items():
-        if value := getattr(hub, field):
+        return lender
+    for name, known_as in _SERVERS.items():
+        if value := getattr(hub, known_as):
             environ[name] = value
     if hub.master_keys_file and not (environ.get("HUB_MASTER_KEYS") or environ.get("HUB_MASTER_KEYS_FILE")):
         environ["HUB_MASTER_KEYS_FILE"] = hub.master_keys_file
+    return lender

@@ -88,7 +88,7 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context) -> None:
     """A durable integration and webhook hub on Postgres, Celery and Redis."""
     if ctx.invoked_subcommand not in _WITHOUT_LOCAL_HUB:
-        local_hub.fill(os.environ)
+        ctx.obj = local_hub.fill(os.environ)
 
 
 def main() -> None:

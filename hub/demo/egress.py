@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from hub.core.errors import ConfigError
@@ -17,6 +17,7 @@ SERVICES = 2
 _LOOPBACK = "127.0.0.0/8,::1/128"
 # Below the ports that the system gives to outgoing connections: one that is free now is free in a minute.
 _CANDIDATES = range(8410, 8500)
+_MANY = 10
 
 
 def open_loopback(environ: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
@@ -59,20 +60,32 @@ def free_ports(candidates: Iterable[int]) -> list[int]:
     """The first two free ports on loopback.
 
     Raises:
-        ConfigError: there are not two.
+        ConfigError: there are not two; names those that are taken.
     """
     found: list[int] = []
+    missing: list[int] = []
     with ExitStack() as held:
         for port in candidates:
-            taken = held.enter_context(socket.socket())
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                taken.bind(("127.0.0.1", port))
-                taken.listen(1)
-                found.append(port)
+            tried = held.enter_context(socket.socket())
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", port))
+                tried.listen(1)
+            except OSError:
+                missing.append(port)
+                continue
+            found.append(port)
             if len(found) == SERVICES:
                 return found
     raise ConfigError(
-        f"The demo needs {SERVICES} free ports on this machine that the hub may call:"
-        " name them in HUB_EGRESS_PORTS."
+        f"The demo needs {SERVICES} free ports on this machine that the hub may call, and {_listed(missing)} cannot be"
+        " had. Another demo that still runs (`hub up --demo`, `hub demo --stay`) holds two: end it, or start the hub"
+        " itself with two more ports in its HUB_EGRESS_PORTS."
     )
+
+
+def _listed(ports: list[int]) -> str:
+    ordered = sorted(ports)
+    if len(ordered) > _MANY:
+        return f"{ordered[0]} to {ordered[-1]}"
+    return ", ".join(map(str, ordered))

@@ -89,13 +89,16 @@ def test_commands_find_the_hub_that_runs_here(
             redis_url=given["HUB_REDIS_URL"],
             master_keys_file=str(data / "master.key"),
             demo_api_key=served.key,
+            demo_tenant="acme",
         ),
     )
     before = dict(os.environ)
     try:
         assert [row["name"] for row in hub("tenants", "list", "--json").json] == ["acme"]
         assert hub("keys", "check").code == 0
-        assert hub("publish", "a", "1").code == 0
+        published = hub("publish", "a", "1")
+        assert published.code == 0
+        assert published.err == "HUB_API_KEY is not set: this is tenant acme, with the demo's key.\n"
         # What describes this shell's settings is not completed from elsewhere.
         os.environ.clear()
         os.environ.update(before)

@@ -18,6 +18,8 @@ HUB = LocalHub(
     redis_url="unix:///local.sock",
     master_keys_file="/data/master.key",
     demo_api_key="hub_key",
+    demo_tenant="demo-1",
+    egress_ports=[443],
 )
 
 
@@ -61,6 +63,16 @@ def test_the_rest_is_completed_when_what_is_given_is_this_hub(data_dir: Path) ->
 def test_the_key_goes_to_no_other_url(data_dir: Path) -> None:
     assert "HUB_API_KEY" not in filled(data_dir, HUB_URL="https://production")
     assert filled(data_dir, HUB_URL=f"{HUB.api_url}/")["HUB_API_KEY"] == "hub_key"
+
+
+def test_it_is_told_when_the_demos_key_is_lent(data_dir: Path) -> None:
+    for given, lender in (
+        ({}, HUB),
+        ({"HUB_DATABASE_URL": "postgresql:///production"}, HUB),
+        ({"HUB_API_KEY": "mine"}, None),
+        ({"HUB_URL": "https://production"}, None),
+    ):
+        assert local_hub.fill({"HUB_DATA_DIR": str(data_dir), **given}) == lender
 
 
 def test_what_is_set_wins(data_dir: Path) -> None:

@@ -39,9 +39,15 @@ def test_a_port_that_somebody_listens_on_is_not_free() -> None:
         assert port not in free_ports([port, *range(8410, 8500)])
 
 
-def test_too_few_free_ports_are_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="HUB_EGRESS_PORTS"):
-        ports_for_services([8443])
+def test_too_few_free_ports_are_a_sentence_that_names_those_that_are_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ConfigError, match=f"{port} cannot be had.*demo that still runs.*HUB_EGRESS_PORTS"
+        ):
+            ports_for_services([port])
 
 
 def test_where_any_port_may_be_called_two_are_found() -> None:

@@ -32,7 +32,7 @@ Writer = Annotated[Principal, requires("sources:write")]
 
 @router.post("/sources", status_code=201, summary="Create a source")
 def create_source(body: schemas.SourceCreate, request: Request, hub: Hub, caller: Writer) -> schemas.Source:
-    """Its `url` is what to tell the provider."""
+    """Its `url` is what to tell the provider; see `warning`."""
     with hub.engine.begin() as conn:
         row = registry.create(conn, caller, body, vault=hub.vault)
         return _sources(conn, [row], hub, request)[0]
@@ -49,7 +49,7 @@ def list_sources(request: Request, hub: Hub, caller: Reader, paging: Paging) -> 
 
 @router.get("/sources/{source_id}", summary="Read a source")
 def read_source(source_id: str, request: Request, hub: Hub, caller: Reader) -> schemas.Source:
-    """Its secrets are shown as their last four characters and a fingerprint."""
+    """Its secrets are shown by id and, if they are long enough, by their last four characters and a fingerprint."""
     with hub.engine.connect() as conn:
         row = store.find_source(conn, caller.tenant_id, _source(source_id))
         return _sources(conn, [row], hub, request)[0]

@@ -98,7 +98,8 @@ class SourceCreate(Input):
     secrets: list[SecretText] = Field(
         default=[],
         max_length=MAX_SECRETS,
-        description="What the provider signs with, or its token. Any of them verifies; they are never shown again.",
+        description="What the provider signs with, or its token. Any of them verifies; they are never shown again."
+        " May follow later, where the provider makes it up once it knows the `url`: until then nothing is accepted.",
     )
     event_type: EventType = DEFAULT_TYPE
     dedupe_by: DedupeBy = "id"
@@ -147,8 +148,12 @@ class Rotation(Input):
 class SecretView(BaseModel):
     """What may be shown of a secret."""
 
-    last4: str
-    fingerprint: str
+    id: str = Field(description="Tells two secrets apart; a new one gets a new one.")
+    created_at: datetime
+    last4: str = Field(description="Its last characters; empty when it is shorter than 16.")
+    fingerprint: str = Field(
+        description="Equal for equal secrets. Empty when it is shorter than 16 characters: it could be guessed."
+    )
     expires_at: datetime | None = Field(description="The end of an overlap; null: it does not end.")
 
 
@@ -168,6 +173,9 @@ class Source(BaseModel):
     response: AnswerSpec
     metadata: dict[str, str]
     status: Literal["active", "paused"]
+    warning: str | None = Field(
+        description="Why it accepts nothing although it is active, and what to do; null: nothing is amiss."
+    )
     version: int
     created_at: datetime
     updated_at: datetime

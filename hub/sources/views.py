@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hub.core.ids import Kind, format_id
 from hub.sources import schemas
 from hub.sources.overlap import live_ids
+from hub.sources.verification import PROFILES
 
 if TYPE_CHECKING:
     import uuid
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from hub.vault.store import Description
+
+_ACCEPTS_NOTHING = (
+    "It has no secret, so it accepts nothing: give it the one that the provider signs with, by its `rotate`."
+)
 
 
 def source_view(
@@ -33,6 +38,8 @@ def source_view(
     source_id = format_id(Kind.SOURCE, row.id)
     secrets = [
         schemas.SecretView(
+            id=format_id(Kind.SECRET, one),
+            created_at=shown[one].created_at,
             last4=shown[one].last4,
             fingerprint=shown[one].fingerprint,
             expires_at=None if until is None else datetime.fromtimestamp(until, UTC),
@@ -43,9 +50,21 @@ def source_view(
     same = {
         name: getattr(row, name)
         for name in schemas.Source.model_fields
-        if name not in {"id", "url", "secrets"}
+        if name not in {"id", "url", "secrets", "warning"}
     }
-    return schemas.Source(**same, id=source_id, url=f"{origin}/in/{source_id}", secrets=secrets)
+    return schemas.Source(
+        **same,
+        id=source_id,
+        url=f"{origin}/in/{source_id}",
+        secrets=secrets,
+        warning=_ACCEPTS_NOTHING if not secrets and needs_secret(row.verifier) else None,
+    )
+
+
+def needs_secret(spec: Mapping[str, Any]) -> bool:
+    """Does a stored verifier accept nothing without a secret?"""
+    profile = PROFILES.get(spec.get("profile", ""))
+    return profile is not None and profile.needs_secret
 
 
 def request_view(row: Row[Any]) -> dict[str, Any]:

@@ -46,6 +46,33 @@ def test_secrets_are_never_shown(sources: Sources, hub: RunningHub) -> None:
     assert not [text for text in shown if SECRET in text]
 
 
+def test_short_secrets_are_told_apart_without_giving_them_away(hub: RunningHub) -> None:
+    body = {
+        "name": "one",
+        "verifier": GITHUB,
+        "secrets": ["hunter2", "hunter3", "a secret that is long enough"],
+    }
+    shown = hub.call("POST", "/v1/sources", json=body).json()["secrets"]
+    assert len({one["id"] for one in shown}) == 3
+    assert all(one["id"].startswith("sec_") and one["created_at"] for one in shown)
+    assert [(one["last4"], bool(one["fingerprint"])) for one in shown] == [("", False)] * 2 + [("ough", True)]
+
+
+def test_a_source_that_accepts_nothing_for_want_of_a_secret_says_so(
+    hub: RunningHub,
+) -> None:
+    made = hub.call("POST", "/v1/sources", json={"name": "later", "verifier": GITHUB}).json()
+    path = f"/v1/sources/{made['id']}"
+    assert "no secret" in made["warning"]
+    assert "rotate" in made["warning"]
+    assert hub.call("GET", path).json() == made
+    assert hub.call("GET", "/v1/sources").json()["data"] == [made]
+    given = hub.call("POST", f"{path}/rotate", json={"secret": SECRET}).json()
+    assert (given["warning"], len(given["secrets"])) == (None, 1)
+    open_to_all = {"name": "open", "verifier": {"profile": "none"}}
+    assert hub.call("POST", "/v1/sources", json=open_to_all).json()["warning"] is None
+
+
 def test_pages_join_into_the_whole_list_newest_first(sources: Sources, hub: RunningHub) -> None:
     ids = [sources.create(f"s{n}")["id"] for n in range(5)]
     seen: list[str] = []

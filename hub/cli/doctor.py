@@ -9,14 +9,16 @@ import click
 from rich.table import Column, Table
 from rich.text import Text
 
-from hub.cli import probes
+from hub.cli import local_hub, probes
 from hub.cli.connection import api_url
-from hub.cli.findings import Finding, Level
+from hub.cli.findings import Finding, Level, judge_egress
 from hub.cli.output import as_json_option, console, show_json
 from hub.core.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from hub.core.settings import Settings
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
@@ -30,7 +32,7 @@ def doctor(as_json: bool) -> None:
         "database": lambda: probes.probe_database(settings),
         "redis": lambda: probes.probe_redis(settings),
         "broker": lambda: probes.probe_broker(settings),
-        "egress": lambda: probes.probe_egress(settings),
+        "egress": lambda: [_egress(settings)],
         "api": lambda: probes.probe_api(api_url()),
     }
     found: list[Finding] = []
@@ -45,6 +47,14 @@ def doctor(as_json: bool) -> None:
         _show(found)
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _egress(settings: Settings) -> Finding:
+    """Where calls may go: as the hub that runs here was started; of any other only this shell's settings are known."""
+    hub = local_hub.read(settings.data_dir)
+    if hub is not None and hub.api_url.rstrip("/") == api_url().rstrip("/"):
+        return judge_egress(hub.egress_allow, hub.egress_ports, whose=f"the hub of process {hub.pid}")
+    return judge_egress(settings.egress_allow, settings.egress_ports, whose="this shell, maybe not the hub's")
 
 
 def _show(found: Sequence[Finding]) -> None:

@@ -183,7 +183,7 @@ def judge_rejected(count: int) -> Finding:
         "rejected messages",
         Level.WARN,
         f"{count} in the last day",
-        "See reason and sender in hub.rejected_message.",
+        "`hub rejected list` shows each with its reason.",
     )
 
 
@@ -221,11 +221,17 @@ def judge_queues(lengths: Mapping[str, int]) -> Finding:
     return Finding("broker", Level.OK, seen)
 
 
-def judge_egress(allow: Sequence[str], ports: Sequence[int]) -> Finding:
-    """Where calls may go although the address is private."""
+def judge_egress(allow: Sequence[str], ports: Sequence[int], *, whose: str) -> Finding:
+    """Where calls may go although the address is private.
+
+    Args:
+        allow: HUB_EGRESS_ALLOW.
+        ports: HUB_EGRESS_PORTS.
+        whose: settings these are.
+    """
     allowed = [ipaddress.ip_network(cidr) for cidr in allow]
     seen = (
-        f"private networks allowed: {', '.join(allow) or 'none'};"
+        f"settings of {whose}: private networks allowed: {', '.join(allow) or 'none'};"
         f" ports: {'any' if 0 in ports else ', '.join(map(str, ports))}"
     )
     if any(

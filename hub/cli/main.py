@@ -44,6 +44,7 @@ COMMANDS = {
     ),
     "sources": ("hub.cli.sources", "sources", "List and show sources, and what providers sent."),
     "webhooks": ("hub.cli.webhooks", "webhooks", "Sign test requests; say why a signature fails."),
+    "rejected": ("hub.cli.rejected", "rejected", "Show broker messages that no task understood."),
     "doctor": ("hub.cli.doctor", "doctor", "Check every part of a hub and say what to do."),
 }
 

@@ -187,11 +187,6 @@ def _length(connection: Any, queue: str) -> int:
             return 0
 
 
-def probe_egress(settings: Settings) -> list[Finding]:
-    """Where calls may go; asks nobody."""
-    return [findings.judge_egress(settings.egress_allow, settings.egress_ports)]
-
-
 def probe_api(url: str) -> list[Finding]:
     """`/readyz` of the API."""
     try:

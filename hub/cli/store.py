@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +13,7 @@ from hub.db.states import QUARANTINED
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy import Connection
 
@@ -23,6 +24,18 @@ _QUARANTINED = {
 }
 _OURS = "hub: "
 _UNIQUE_VIOLATION = "23505"
+
+
+class Rejected(NamedTuple):
+    """A broker message that no task understood."""
+
+    id: UUID
+    created_at: datetime
+    task: str | None
+    queue: str | None
+    reason: str
+    headers: dict[str, Any] | None
+    body_excerpt: str | None
 
 
 class Server(NamedTuple):
@@ -119,3 +132,22 @@ def count_rejected(conn: Connection) -> int:
         text("SELECT count(*) FROM hub.rejected_message WHERE created_at > now() - interval '1 day'")
     ).scalar_one()
     return count
+
+
+def list_rejected(conn: Connection, limit: int, before: UUID | None) -> list[Rejected]:
+    """Broker messages that were refused, newest first. Served by rejected_message_pkey: ids sort by time.
+
+    Args:
+        conn: a connection.
+        limit: of rows.
+        before: only those that came before this one.
+    """
+    rows = conn.execute(
+        text(
+            "SELECT id, created_at, task, queue, reason, headers, body_excerpt FROM hub.rejected_message"
+            " WHERE id < coalesce(CAST(:before AS uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')"
+            " ORDER BY id DESC LIMIT :limit"
+        ),
+        {"before": before, "limit": limit},
+    )
+    return [Rejected(*row) for row in rows]

@@ -96,6 +96,7 @@ def test_commands_find_the_hub_that_runs_here(
     try:
         assert [row["name"] for row in hub("tenants", "list", "--json").json] == ["acme"]
         assert hub("keys", "check").code == 0
+        del os.environ["HUB_API_KEY"]  # lent to the command before, in this same process
         published = hub("publish", "a", "1")
         assert published.code == 0
         assert published.err == "HUB_API_KEY is not set: this is tenant acme, with the demo's key.\n"

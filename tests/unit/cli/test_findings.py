@@ -54,10 +54,10 @@ def depth(table: str, due: int, leased: int, oldest: float) -> Any:
         (findings.judge_redis("valkey 9", "noeviction", 0, 51.0), Level.WARN),
         (findings.judge_queues({"hub.deliver": 10_000}), Level.OK),
         (findings.judge_queues({"hub.deliver": 10_001}), Level.WARN),
-        (findings.judge_egress((), (80, 443)), Level.OK),
-        (findings.judge_egress(("127.0.0.0/8", "::1/128"), (0,)), Level.OK),
-        (findings.judge_egress(("0.0.0.0/0",), (80,)), Level.WARN),
-        (findings.judge_egress(("169.254.0.0/16",), (80,)), Level.WARN),
+        (findings.judge_egress((), (80, 443), whose="a hub"), Level.OK),
+        (findings.judge_egress(("127.0.0.0/8", "::1/128"), (0,), whose="a hub"), Level.OK),
+        (findings.judge_egress(("0.0.0.0/0",), (80,), whose="a hub"), Level.WARN),
+        (findings.judge_egress(("169.254.0.0/16",), (80,), whose="a hub"), Level.WARN),
         (findings.judge_api("http://hub", 200, []), Level.OK),
         (findings.judge_api("http://hub", 200, [{"name": "redis", "ok": False, "detail": "away"}]), Level.OK),
         (
@@ -70,6 +70,12 @@ def test_what_was_seen_is_judged_and_trouble_comes_with_advice(finding: Finding,
     assert finding.level is level
     assert bool(finding.advice) is (level is not Level.OK)
     assert finding.seen
+
+
+def test_egress_says_whose_settings_it_shows() -> None:
+    assert findings.judge_egress((), (80,), whose="the hub of process 7").seen.startswith(
+        "settings of the hub of process 7: "
+    )
 
 
 def test_each_queue_needs_a_worker_that_lives() -> None:

@@ -50,6 +50,7 @@ _MAX_DATA_BYTES = 1_048_576
 _MAX_EVENTS = 500
 _MAX_MESSAGE_BYTES = 1_048_576
 _POOL = 8
+_SCHEMES = ("redis", "rediss", "redis+socket", "unix", "amqp", "amqps", "pyamqp")
 
 
 class CeleryClient(Closing):
@@ -62,7 +63,7 @@ class CeleryClient(Closing):
         timeout: seconds until a broker that does not answer is given up, roughly.
 
     Raises:
-        ValueError: the tenant's id is malformed.
+        ValueError: the tenant's id is malformed, or the broker's URL is none.
 
     `publish`, `publish_many` and `execute` raise:
         ValueError: the input cannot be accepted by the hub; nothing was sent.
@@ -256,7 +257,14 @@ def task_message(
 
 
 def _connection(url: str, prefix: str, patience: float) -> Connection:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text could quote the password
+        parts = None
+    if parts is None or parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
+        raise ValueError(
+            f"broker_url is not a URL that starts with one of {', '.join(f'{one}://' for one in _SCHEMES)}"
+        )
     if parts.scheme == "unix":
         # redis-py's spelling; kombu has another name for the number of the database.
         query = parse_qsl(parts.query)

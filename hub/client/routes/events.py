@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from hub.client.calls import Calls, part
@@ -196,7 +197,14 @@ class EventCalls(Calls):
 def _event(type: str, data: Any, **options: Any) -> dict[str, Any]:
     """The JSON of an event; what is not given is left out."""
     return {"type": type, "data": data} | {
-        name: list(value) if name == "labels" else value
+        name: _labels(value) if name == "labels" else value
         for name, value in options.items()
         if value is not None
     }
+
+
+def _labels(value: Sequence[str]) -> list[str]:
+    # Both are iterable, and would become labels of a letter each, or of keys.
+    if isinstance(value, str | bytes | Mapping):
+        raise TypeError(f"labels must be a list of texts, not a {type(value).__name__}")
+    return list(value)

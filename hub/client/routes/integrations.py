@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, overload
 
 from hub.client.calls import Calls, part
@@ -50,9 +51,16 @@ class IntegrationCalls(Calls):
             wait: seconds (whole ones, up to 60) to wait for the end.
             idempotency_key: the same request with the same key is done once; made here when not given.
 
+        Raises:
+            TypeError, ValueError: `wait` is no number of seconds; nothing was sent.
+
         Returns:
             `id` and `state`; everything, also `result` and `error`, when it ended within the wait.
         """
+        if wait is not None and (isinstance(wait, bool) or not isinstance(wait, int | float)):
+            raise TypeError(f"wait must be a number of seconds or None, not a {type(wait).__name__}")
+        if wait is not None and not isfinite(wait):
+            raise ValueError("wait must be a finite number of seconds")
         body = to_json({"operation": operation, "input": dict(input or {})})
         headers = {} if wait is None else {"Prefer": f"wait={max(0, round(wait))}"}
         answer: Accepted | ExecutionDetail = self._post(

@@ -187,3 +187,13 @@ def test_a_client_loads_only_what_it_needs(name: str, absent: str) -> None:
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "", "http://broker/", "redis:canary", "redis://[canary"])
+def test_a_broker_url_that_is_none_is_a_sentence(url: str) -> None:
+    with pytest.raises(
+        ValueError, match="broker_url is not a URL that starts with one of redis://"
+    ) as caught:
+        CeleryClient(url, TENANT)
+    assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -45,7 +45,10 @@ def read_me(hub: Hub, caller: Caller) -> schemas.Me:
 
 @router.post("/tenants", status_code=201, summary="Open a tenant")
 def create_tenant(body: schemas.TenantCreate, hub: Hub, _: Admin) -> schemas.TenantCreated:
-    """The answer holds the tenant's first key, which cannot be had again."""
+    """Any key with `admin` may. The answer holds the new tenant's first key, which cannot be had again.
+
+    That key is the only way in: the caller's own sees nothing of the new tenant, nor of any other.
+    """
     with hub.engine.begin() as conn:
         row = open_tenant(conn, body.name)
         key, token = issue_key(conn, row.id, "first key", [Scope.ADMIN])

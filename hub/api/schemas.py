@@ -44,7 +44,12 @@ class ApiKeyCreate(Input):
     )
 
     name: str = Field(min_length=1, max_length=100, description="Who uses it.")
-    scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
+    scopes: list[Scope] = Field(
+        min_length=1,
+        max_length=len(Scope),
+        description="What it may do in its tenant. `admin`: everything, keys of its tenant and new tenants included;"
+        " for people who run the tenant, not for a service.",
+    )
     expires_at: AwareDatetime | None = Field(
         default=None, description="When it stops working, with a time zone; left out: never."
     )

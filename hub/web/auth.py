@@ -26,7 +26,8 @@ _HOW = "send `Authorization: Bearer hub_…`"
 _bearer = HTTPBearer(
     scheme_name="api_key",
     bearerFormat="hub_<id>_<secret>",
-    description="An API key of the hub. Its scopes decide what it may do; `admin` includes all of them.",
+    description="An API key of the hub. Its scopes decide what it may do in its tenant; `admin` includes all of them,"
+    " makes and revokes the tenant's keys, and may open further tenants, which it cannot see.",
     auto_error=False,
 )
 

@@ -26,6 +26,17 @@ def test_an_opened_tenant_comes_with_a_key_that_works_there_and_only_there(hub: 
     assert hub.call("GET", f"/v1/tenants/{opened['id']}").status_code == 404
 
 
+def test_only_a_key_with_admin_opens_a_tenant_and_the_documentation_says_so(hub: RunningHub) -> None:
+    weak, _ = hub.key(*(scope for scope in Scope if scope is not Scope.ADMIN))
+    answer = hub.call("POST", "/v1/tenants", key=weak, json={"name": "newcomer"})
+    assert answer.status_code == 403
+    document = hub.app.openapi()
+    assert "open further tenants" in document["components"]["securitySchemes"]["api_key"]["description"]
+    assert "`admin`" in document["paths"]["/v1/tenants"]["post"]["description"]
+    scopes = document["components"]["schemas"]["ApiKeyCreate"]["properties"]["scopes"]
+    assert "new tenants" in scopes["description"]
+
+
 def test_a_tenants_name_is_taken_once(hub: RunningHub) -> None:
     answer = hub.call("POST", "/v1/tenants", json={"name": "acme"})
     assert answer.status_code == 409

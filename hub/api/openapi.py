@@ -36,6 +36,7 @@ _ERRORS = {
     "403": "The key lacks the scope.",
     "404": "No such thing in this tenant.",
     "409": "It contradicts what is stored.",
+    "412": "It was changed since the version of `If-Match`.",
     "413": "The body is over the size or depth cap.",
     "415": "The body is not JSON.",
     "422": "A field is wrong; `errors` names it.",
@@ -177,7 +178,7 @@ def complete(document: dict[str, Any], *, publish_path: str) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if "security" in operation:
-                _document_errors(operation["responses"], path, reads=method == "get")
+                _document_errors(operation, path, reads=method == "get")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for derived in ("HTTPValidationError", "ValidationError"):
         schemas.pop(derived, None)
@@ -186,10 +187,12 @@ def complete(document: dict[str, Any], *, publish_path: str) -> dict[str, Any]:
     return document
 
 
-def _document_errors(responses: dict[str, Any], path: str, *, reads: bool) -> None:
+def _document_errors(operation: dict[str, Any], path: str, *, reads: bool) -> None:
     statuses = (_READS if reads else _WRITES) | ({"404"} if "{" in path else set())
+    if any(one["name"] == "if-match" for one in operation.get("parameters", ())):
+        statuses |= {"412"}
     for status in sorted(statuses):
-        responses[status] = {
+        operation["responses"][status] = {
             "description": _ERRORS[status],
             "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
         }

@@ -339,6 +339,12 @@ def test_the_openapi_document_describes_every_route_and_its_problems(hub: Runnin
     assert "HTTPValidationError" not in json.dumps(document)
     publish = document["paths"]["/v1/events"]["post"]
     assert publish["requestBody"]["content"]["application/json"]["examples"]
+    for noun in ("endpoint", "integration"):
+        routes = document["paths"][f"/v1/{noun}s/{{{noun}_id}}"]
+        assert {method for method, route in routes.items() if "412" in route["responses"]} == {
+            "patch",
+            "delete",
+        }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation["summary"], (method, path)

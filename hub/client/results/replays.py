@@ -8,7 +8,7 @@ ReplayKind = Literal["failed", "missing", "filter", "all"]
 
 
 class Replay(TypedDict):
-    """A job that sends events again."""
+    """A job that sends events again; `waiting` were left alone because they wait for a retry."""
 
     id: str
     kind: ReplayKind
@@ -28,6 +28,7 @@ class Replay(TypedDict):
     scanned: int
     selected: int
     requeued: int
+    waiting: int
     estimated_total: int | None
     worker: str | None
     created_at: str
@@ -48,6 +49,7 @@ class ReplayDryRun(TypedDict):
 
     dry_run: Literal[True]
     total: int
+    waiting: int
     counts: list[dict[str, Any]]
     sample: list[dict[str, Any]]
     scanned: int

@@ -21,6 +21,7 @@ class Source(TypedDict):
     response: dict[str, Any]
     metadata: dict[str, str]
     status: Literal["active", "paused"]
+    warning: str | None
     version: int
     created_at: str
     updated_at: str

@@ -38,7 +38,8 @@ def create_replay(
     """A job that looks through a range of time and makes deliveries due at its rate; with `dry_run` it only counts.
 
     Receivers get the same bytes and the same `webhook-id`. New events go before it. What is for an endpoint that is
-    paused or disabled waits until it is active again.
+    paused or disabled waits until it is active again. What waits for a retry is left alone and counted as `waiting`;
+    with `due` among the `states` the retry is made now.
     """
     now = datetime.now(UTC)
     values = jobs.read(caller, body, now)

@@ -30,6 +30,7 @@ from hub.embedded.children import http_ready
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hub.cli.local_hub import LocalHub
     from hub.demo.traffic import Report
 
 _EXTRA = ("httpbin", "standardwebhooks", "waitress")
@@ -98,7 +99,9 @@ def _run(url: str, settings: Settings, shown: Console, *, stay: bool) -> Report:
     from hub.demo.services import Services  # noqa: PLC0415
     from hub.demo.traffic import Demo, totals  # noqa: PLC0415
 
-    ports = ports_for_services(settings.egress_ports)  # before anything is written
+    here = _hub_here(settings, url)
+    # Before anything is written; where the hub may call, its own settings say, not this shell's.
+    ports = ports_for_services(settings.egress_ports if here is None else here.egress_ports)
     tenant, key = _make_tenant(settings)
     with ExitStack() as stack:
         services = stack.enter_context(Services(ports, tenant))
@@ -137,10 +140,15 @@ def _make_tenant(settings: Settings) -> tuple[str, str]:
     return name, key.reveal()
 
 
+def _hub_here(settings: Settings, url: str) -> LocalHub | None:
+    hub = local_hub.read(settings.data_dir)
+    return hub if hub is not None and hub.api_url == url else None
+
+
 def _remember(settings: Settings, url: str, tenant: str, key: str) -> None:
     """Leave the key where the other commands on this machine find it."""
-    hub = local_hub.read(settings.data_dir)
-    if hub is not None and hub.api_url == url:
+    hub = _hub_here(settings, url)
+    if hub is not None:
         local_hub.write(settings.data_dir, replace(hub, demo_api_key=key, demo_tenant=tenant))
 
 

@@ -1,4 +1,4 @@
-"""What an API key may do: a fixed set of scopes, `noun:read` or `noun:write`, and `admin` for all of them.
+"""What an API key may do: a fixed set of scopes, `noun:read` or `noun:write`; `admin` has all, and may open tenants.
 
 A write scope does not include the read scope: a service that only publishes has no need to read.
 """

@@ -137,7 +137,7 @@ def change_integration(
     check_version(if_match, current.version)
     definition = check_update(draft, hub.policy, current.auth["mode"])
     with hub.engine.begin() as conn:
-        row, resumed = registry.change(conn, hub.vault, current, definition, version=current.version)
+        row, resumed = registry.change(conn, hub.vault, current, definition)
         shown = views.integration(
             row, hub.vault.describe(conn, caller.tenant_id, list(secret_ids(row).values()))
         )

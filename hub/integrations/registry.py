@@ -75,7 +75,7 @@ def create(
 
 
 def change(
-    conn: Connection, vault: Vault, current: Row[Any], definition: Definition, *, version: int | None
+    conn: Connection, vault: Vault, current: Row[Any], definition: Definition
 ) -> tuple[Row[Any], list[uuid.UUID]]:
     """Change an integration.
 
@@ -84,7 +84,6 @@ def change(
         vault: takes new secrets and forgets old ones.
         current: as it was read when the definition was checked.
         definition: what changes.
-        version: the version that the caller means to change; None is the current one.
 
     Returns:
         Its new form, and the executions that waited for its status and are due now.
@@ -93,8 +92,6 @@ def change(
         Conflict: it was changed meanwhile, or the new name is taken.
         Invalid: it moves to another origin and a stored secret was not given again.
     """
-    if version is not None and version != current.version:
-        raise _changed(current.version)
     _check_secrets_stay(current, definition)
     columns = dict(definition.columns)
     if definition.mode is not None:

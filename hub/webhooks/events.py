@@ -81,6 +81,7 @@ class Event:
 
 _one = msgspec.json.Decoder(EventInput)
 _many = msgspec.json.Decoder(list[EventInput])
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def read_events(raw: bytes, now: datetime) -> tuple[list[Event | Invalid], bool]:
@@ -98,13 +99,9 @@ def read_events(raw: bytes, now: datetime) -> tuple[list[Event | Invalid], bool]
     """
     is_list = raw.lstrip()[:1] == b"["
     try:
-        inputs = _many.decode(raw) if is_list else [_one.decode(raw)]
+        inputs = _read_list(raw) if is_list else [_one.decode(raw)]
     except msgspec.ValidationError as error:
-        text = str(error)
-        match = _AT.search(text)
-        path = re.sub(r"\[(\d+)\]", r".\1", match["path"]).strip(".") if match else ""
-        message = _AT.sub("", text)
-        raise Invalid(f"The event is not valid: {text}.", fields=(FieldError(path, message),)) from None
+        raise _misshapen(error, "") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
     if is_list and not 1 <= len(inputs) <= MAX_EVENTS:
@@ -112,6 +109,9 @@ def read_events(raw: bytes, now: datetime) -> tuple[list[Event | Invalid], bool]
         raise Invalid(f"The list {message}.", fields=(FieldError("", message),))
     events: list[Event | Invalid] = []
     for index, item in enumerate(inputs):
+        if isinstance(item, Invalid):
+            events.append(item)
+            continue
         prefix = f"{index}." if is_list else ""
         try:
             options = _PLAIN
@@ -121,6 +121,30 @@ def read_events(raw: bytes, now: datetime) -> tuple[list[Event | Invalid], bool]
         except Invalid as error:
             events.append(error)
     return events, is_list
+
+
+def _read_list(raw: bytes) -> Sequence[EventInput | Invalid]:
+    """The events of a list; what is none of them gets an error in its place."""
+    try:
+        return _many.decode(raw)
+    except msgspec.ValidationError:
+        pass
+    inputs: list[EventInput | Invalid] = []
+    for index, item in enumerate(_raws.decode(raw)):
+        try:
+            inputs.append(_one.decode(item))
+        except msgspec.ValidationError as error:
+            inputs.append(_misshapen(error, f"{index}."))
+    return inputs
+
+
+def _misshapen(error: msgspec.ValidationError, prefix: str) -> Invalid:
+    text = str(error)
+    match = _AT.search(text)
+    path = re.sub(r"\[(\d+)\]", r".\1", match["path"]).strip(".") if match else ""
+    place = f"{prefix}{path}".strip(".")
+    message = _AT.sub("", text)
+    return Invalid(f"{place or 'The event'} is not valid: {message}.", fields=(FieldError(place, message),))
 
 
 def refuse(faults: Iterable[Invalid]) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hub.access.idempotency import check_key, hash_body
 from hub.access.scopes import Scope
-from hub.core.errors import Conflict, Invalid
+from hub.core.errors import Conflict, FieldError, Invalid
 from hub.web.auth import authenticate
 from hub.web.bodies import check_strict
 from hub.webhooks.events import Event, read_events, refuse
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from hub.core.errors import FieldError
     from hub.web.services import Services
     from hub.webhooks.catalogue.validation import Catalogue
     from hub.webhooks.committer import Committer
@@ -53,7 +52,7 @@ async def publish_events(request: Request) -> Response:
     check_strict(raw, max_bytes=hub.settings.api_max_body_bytes, max_depth=hub.settings.api_max_json_depth)
     events, is_list = read_events(raw, datetime.now(UTC))
     judged = await _judge(request.app.state.catalogue, caller.tenant_id, events, is_list=is_list)
-    if not (is_list and request.query_params.get("partial") == "true"):
+    if not (is_list and _is_partial(request)):
         refuse(one.event for one in judged if isinstance(one.event, Invalid))
     accepted = [one.event for one in judged if isinstance(one.event, Event)]
     key = request.headers.get("idempotency-key")
@@ -71,6 +70,14 @@ async def publish_events(request: Request) -> Response:
             f"The event id {answers[0]['id']} was used before with other content; nothing was written."
         )
     return _accepted(answers[0])
+
+
+def _is_partial(request: Request) -> bool:
+    value = request.query_params.get("partial", "false")
+    if value not in {"true", "false"}:
+        message = "must be true or false"
+        raise Invalid(f"query.partial {message}.", fields=(FieldError("query.partial", message),))
+    return value == "true"
 
 
 async def _judge(

@@ -64,3 +64,11 @@ def test_known_ones_are_taken_as_before(hub: RunningHub) -> None:
     assert answer.status_code == 202, answer.text
     assert [one["status"] for one in answer.json()["data"]] == ["accepted", "invalid"]
     assert hub.call("GET", "/healthz?nope=1", key=None).status_code == 200
+
+
+def test_a_list_is_partial_or_not_and_nothing_between(hub: RunningHub) -> None:
+    answer = hub.call("POST", "/v1/events?partial=1", json=[{"type": "a.b", "data": 1}, {"data": 1}])
+    assert answer.status_code == 422, answer.text
+    assert "query.partial must be true or false" in answer.json()["detail"]
+    answer = hub.call("POST", "/v1/events?partial=true", json=[{"type": "a.b", "data": 1}, {"data": 1}])
+    assert [one["status"] for one in answer.json()["data"]] == ["accepted", "invalid"]

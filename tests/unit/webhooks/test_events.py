@@ -39,6 +39,16 @@ def test_one_event_and_a_list_are_told_apart() -> None:
     assert events[0].row_id < events[1].row_id
 
 
+def test_of_a_list_each_event_that_is_none_is_told_and_the_others_are_read() -> None:
+    raw = b'[{"type":"a","data":1},{"data":1},7,{"type":"a","data":1,"labels":["x",2]},{"type":"a","data":1,"x":1}]'
+    events, is_list = judge_events(raw, NOW)
+    assert is_list
+    assert isinstance(events[0], Event)
+    faults = [event for event in events[1:] if isinstance(event, Invalid)]
+    assert [fault.fields[0].path for fault in faults] == ["1", "2", "3.labels.1", "4"]
+    assert "`type`" in faults[0].fields[0].message
+
+
 @pytest.mark.parametrize(
     "data",
     [

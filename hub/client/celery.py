@@ -51,6 +51,8 @@ _MAX_EVENTS = 500
 _MAX_MESSAGE_BYTES = 1_048_576
 _POOL = 8
 _SCHEMES = ("redis", "rediss", "redis+socket", "unix", "amqp", "amqps", "pyamqp")
+#: A broker within the process, for an application's own tests.
+_IN_MEMORY = "memory"
 
 
 class CeleryClient(Closing):
@@ -261,7 +263,7 @@ def _connection(url: str, prefix: str, patience: float) -> Connection:
         parts = urlsplit(url)
     except ValueError:  # its text could quote the password
         parts = None
-    if parts is None or parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
+    if parts is None or parts.scheme not in {*_SCHEMES, _IN_MEMORY} or not url.startswith(f"{parts.scheme}://"):
         raise ValueError(
             f"broker_url is not a URL that starts with one of {', '.join(f'{one}://' for one in _SCHEMES)}"
         )

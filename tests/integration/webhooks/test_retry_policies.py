@@ -97,8 +97,10 @@ def test_the_most_specific_policy_decides_when_a_worker_tries_again(
 def test_a_policy_holds_as_a_whole(world: World, failing: Provider) -> None:
     """The event type allows more retries than the endpoint, which has none left."""
     make_type(world, retry_policy=fixed(0, retries=9))
-    world.endpoint(failing.url, retry_policy=fixed(0, retries=1))
+    world.endpoint(failing.url, retry_policy=fixed(60, retries=1))
     world.publish("{}")
+    world.deliver()
+    world.let_pass(100)
     world.deliver()
     assert (world.states(), len(failing.calls)) == ([("failed", "exhausted")], 2)
 

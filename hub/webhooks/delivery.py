@@ -26,7 +26,7 @@ from hub.webhooks.retry import Decision, next_step
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
     from random import Random
 
@@ -48,8 +48,8 @@ _EXPIRED = "event_expired"
 _CLAIM_BYTES = 16 * 1_048_576
 #: Holds of a target that its lane has as well.
 _HELD_BY_LANE = frozenset({"endpoint_paused", "endpoint_disabled", "endpoint_unverified"})
-#: How long a look at the lanes waits for places when there are none, seconds.
-_FULL_WAIT = 0.02
+#: How long a look waits for places when there are none for what waits, seconds; new messages wait as long.
+_FULL_WAIT = 0.005
 #: How long a process may not know that another one opened a breaker, seconds.
 _HELD_AGE = 0.5
 
@@ -99,17 +99,19 @@ class DeliverySource:
 
     def claim(self, limit: int) -> tuple[list[Job], bool]:
         """Lease up to `limit` deliveries: new messages first, with a quarter of the room kept for what waits."""
+        full = self._admission.full()
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-            awake, due = store.look(conn)
+            awake, due = store.look(conn, full)
             if awake or due:
                 self._learn_holds(conn)
         jobs: list[Job] = []
-        more = False
+        more = bool(full)
         if awake:
-            jobs, more = self._from_lanes(max(1, limit // 4))
-            if not jobs and not due:
-                # What waits is for endpoints that have their share of this process.
-                self._admission.wait(_FULL_WAIT)
+            jobs, more = self._from_lanes(max(1, limit // 4), full)
+        if more and not jobs and not due:
+            # What waits is for endpoints that have their share of this process.
+            self._admission.wait(_FULL_WAIT)
+            return [], True
         if due:
             try:
                 first, found = self._fan_out_due(limit - len(jobs))
@@ -121,7 +123,7 @@ class DeliverySource:
             jobs += first
             more = more or found
         elif more and limit > len(jobs):
-            rest, _ = self._from_lanes(limit - len(jobs))
+            rest, _ = self._from_lanes(limit - len(jobs), self._admission.full())
             jobs += rest
         return jobs, more
 
@@ -141,12 +143,11 @@ class DeliverySource:
             self._held = store.DELIVERIES.held(conn, BREAKER)
             self._held_at = now
 
-    def _from_lanes(self, limit: int) -> tuple[list[Job], bool]:
+    def _from_lanes(self, limit: int, full: Collection[uuid.UUID]) -> tuple[list[Job], bool]:
         """Deliveries that wait: retries, resends, limited endpoints, and those for which there was no room."""
         limit = min(limit, self._admission.room_for_lanes)
         if limit <= 0:
             return [], True
-        full = self._admission.full()
         with self._engine.begin() as conn:
             rows = store.DELIVERIES.claim(conn, owner=self._owner, limit=limit, lease=self._lease, full=full)
             if not rows:

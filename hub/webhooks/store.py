@@ -264,16 +264,22 @@ def advance_fan_out(conn: Connection, message_id: uuid.UUID, after: uuid.UUID) -
     conn.execute(update(outbox).where(outbox.c.message_id == message_id).values(after_endpoint=after))
 
 
-def look(conn: Connection) -> tuple[bool, bool]:
+def look(conn: Connection, full: Collection[uuid.UUID] = ()) -> tuple[bool, bool]:
     """Is a lane awake, and is there a message to fan out?
 
     Served by delivery_lane_wake_at_idx and outbox_due_at_idx.
+
+    Args:
+        conn: a connection.
+        full: lanes for which the caller has no room.
     """
     row = conn.execute(
         text(
-            "SELECT EXISTS (SELECT 1 FROM hub.delivery_lane WHERE wake_at <= now()),"
+            "SELECT EXISTS (SELECT 1 FROM hub.delivery_lane"
+            "   WHERE wake_at <= now() AND endpoint_id <> ALL (CAST(:full AS uuid[]))),"
             " EXISTS (SELECT 1 FROM hub.outbox WHERE due_at <= now())"
-        )
+        ),
+        {"full": list(full)},
     ).one()
     return row[0], row[1]
 

@@ -15,9 +15,8 @@ _ANSWER_SECONDS = 10
 def run(bench: Bench) -> list[Figure]:
     """One event to endpoints that answer after ten seconds; the worker has room for a call to each."""
     count = bench.pick(2_000, 500)
-    # A pump that is nearly full waits until a claim is worth it, so the last places stay empty.
-    # Slow endpoints may have three quarters of the calls.
-    capacity = count * 4 // 3 + 100
+    # What waits in lanes may have half of the calls.
+    capacity = count * 2
     audience = bench.audience("slow", count, answer=f"/slow/{_ANSWER_SECONDS}")
     with bench.stopped("deliver"):
         bench.fresh()

@@ -263,7 +263,11 @@ def _connection(url: str, prefix: str, patience: float) -> Connection:
         parts = urlsplit(url)
     except ValueError:  # its text could quote the password
         parts = None
-    if parts is None or parts.scheme not in {*_SCHEMES, _IN_MEMORY} or not url.startswith(f"{parts.scheme}://"):
+    if (
+        parts is None
+        or parts.scheme not in {*_SCHEMES, _IN_MEMORY}
+        or not url.startswith(f"{parts.scheme}://")
+    ):
         raise ValueError(
             f"broker_url is not a URL that starts with one of {', '.join(f'{one}://' for one in _SCHEMES)}"
         )

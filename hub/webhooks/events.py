@@ -104,9 +104,8 @@ def read_events(raw: bytes, now: datetime) -> tuple[list[Event | Invalid], bool]
         raise _misshapen(error, "") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
-    if is_list and not 1 <= len(inputs) <= MAX_EVENTS:
-        message = f"must hold 1 to {MAX_EVENTS} events, not {len(inputs)}"
-        raise Invalid(f"The list {message}.", fields=(FieldError("", message),))
+    if is_list:
+        _check_count(len(inputs))
     events: list[Event | Invalid] = []
     for index, item in enumerate(inputs):
         if isinstance(item, Invalid):
@@ -129,13 +128,22 @@ def _read_list(raw: bytes) -> Sequence[EventInput | Invalid]:
         return _many.decode(raw)
     except msgspec.ValidationError:
         pass
+    items = _raws.decode(raw)
+    # Before each gets an error: a body of a megabyte holds half a million faults.
+    _check_count(len(items))
     inputs: list[EventInput | Invalid] = []
-    for index, item in enumerate(_raws.decode(raw)):
+    for index, item in enumerate(items):
         try:
             inputs.append(_one.decode(item))
         except msgspec.ValidationError as error:
             inputs.append(_misshapen(error, f"{index}."))
     return inputs
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_EVENTS:
+        message = f"must hold 1 to {MAX_EVENTS} events, not {count}"
+        raise Invalid(f"The list {message}.", fields=(FieldError("", message),))
 
 
 def _misshapen(error: msgspec.ValidationError, prefix: str) -> Invalid:

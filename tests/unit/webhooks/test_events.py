@@ -49,6 +49,13 @@ def test_of_a_list_each_event_that_is_none_is_told_and_the_others_are_read() -> 
     assert "`type`" in faults[0].fields[0].message
 
 
+def test_a_list_of_half_a_million_faults_is_one_fault() -> None:
+    with pytest.raises(Invalid) as caught:
+        judge_events(b"[" + b",".join([b"1"] * 500_000) + b"]", NOW)
+    (field,) = caught.value.fields
+    assert field.message == f"must hold 1 to {MAX_EVENTS} events, not 500000"
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -123,6 +123,8 @@ BAD_ADDRESSES = [
     ("GET", "/v1/me/", 404, "not_found", None),
     ("POST", "/nowhere", 404, "not_found", None),
     ("PUT", "/v1/me", 405, "method_not_allowed", None),
+    ("PUT", "/v1/events", 405, "method_not_allowed", None),
+    ("DELETE", "/in/src_1", 405, "method_not_allowed", None),
     ("TRACE", "/v1/me", 405, "method_not_allowed", None),
 ]
 

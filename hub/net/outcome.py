@@ -39,6 +39,11 @@ class ErrorClass(StrEnum):
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
     REDIRECT = "redirect"
+    UNAUTHORIZED = "unauthorized"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_ERROR = "provider_error"
+    PROVIDER_BUSY = "provider_busy"
+    CANCELLED = "cancelled"
     INTERNAL = "internal"
 
 

@@ -11,11 +11,11 @@ from sqlalchemy import Row
 from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError
 from hub.core.ids import Kind, format_id
+from hub.json_schema import compile_schema
 from hub.web.auth import requires
 from hub.web.paging import Page, Paging, page_of
 from hub.web.services import Hub
 from hub.webhooks.catalogue import event_types, importing, schemas, store
-from hub.webhooks.catalogue.json_schema import compile_schema
 
 router = APIRouter(tags=["Event types"])
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, Invalid
 from hub.core.ids import new_uuid
+from hub.json_schema import MAX_BYTES, compile_schema
 from hub.webhooks.catalogue import store
 from hub.webhooks.catalogue.compatibility import breaking_changes
-from hub.webhooks.catalogue.json_schema import MAX_BYTES, compile_schema
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row

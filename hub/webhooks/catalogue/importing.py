@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hub.access.store import bump_config_version
 from hub.core.errors import FieldError, Invalid
+from hub.json_schema import compile_schema
 from hub.webhooks.catalogue import event_types, store
-from hub.webhooks.catalogue.json_schema import compile_schema
 from hub.webhooks.catalogue.openapi_import import Found, read_document
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hub.access.store import config_versions
 from hub.core.errors import FieldError
+from hub.json_schema import Validator, compile_schema
 from hub.webhooks.catalogue import store
-from hub.webhooks.catalogue.json_schema import Validator, compile_schema
 
 if TYPE_CHECKING:
     import uuid

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from hub.access.scopes import Scope
-from hub.webhooks.catalogue.json_schema import DIALECT
+from hub.json_schema import DIALECT
 from tests.integration.webhooks.catalogue.conftest import RunningHub
 
 BASE = "/v1/event-types"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.core.errors import Invalid
-from hub.webhooks.catalogue.json_schema import compile_schema
+from hub.json_schema import compile_schema
 from hub.webhooks.catalogue.openapi_import import Found, read_document
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.core.errors import FieldError, Invalid
-from hub.webhooks.catalogue.patterns import Pattern, compile_pattern
+from hub.json_schema.patterns import Pattern, compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hub.webhooks.catalogue.run import Check, Path, Run, Seen
+    from hub.json_schema.run import Check, Path, Run, Seen
 
     #: Reads one keyword's value; None when there is nothing to check.
     Keyword = Callable[[Any, "Place"], Check | None]

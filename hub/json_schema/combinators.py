@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hub.webhooks.catalogue.place import Keyword, Node, Place
-    from hub.webhooks.catalogue.run import Check, Path, Run, Seen
+    from hub.json_schema.place import Keyword, Node, Place
+    from hub.json_schema.run import Check, Path, Run, Seen
 
 
 def _schemas(value: Any, place: Place, keyword: str) -> list[Node] | None:

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 
 from hub.core.errors import Invalid, TooLarge
-from hub.webhooks.catalogue.json_schema import MAX_BYTES, compile_schema
+from hub.json_schema import MAX_BYTES, compile_schema
 
 #: Schema, documents that fit, documents that do not.
 CASES: list[tuple[Any, list[Any], list[Any]]] = [

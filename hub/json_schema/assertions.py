@@ -10,13 +10,13 @@ import json
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from hub.webhooks.catalogue.formats import FORMATS
+from hub.json_schema.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hub.webhooks.catalogue.place import Keyword, Place
-    from hub.webhooks.catalogue.run import Check, Path, Run, Seen
+    from hub.json_schema.place import Keyword, Place
+    from hub.json_schema.run import Check, Path, Run, Seen
 
 _MAX_EXCERPT = 160
 

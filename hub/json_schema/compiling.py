@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from hub.core.errors import FieldError, Invalid, TooLarge
-from hub.webhooks.catalogue.assertions import ASSERTIONS
-from hub.webhooks.catalogue.combinators import COMBINATORS
-from hub.webhooks.catalogue.parts import LEFTOVERS, PARTS
-from hub.webhooks.catalogue.place import Node, Place, Pointer, field_error
-from hub.webhooks.catalogue.remarks import REMARKS
-from hub.webhooks.catalogue.run import MAX_STEPS, Enough, Run, TooMuchWork, told
+from hub.json_schema.assertions import ASSERTIONS
+from hub.json_schema.combinators import COMBINATORS
+from hub.json_schema.parts import LEFTOVERS, PARTS
+from hub.json_schema.place import Node, Place, Pointer, field_error
+from hub.json_schema.remarks import REMARKS
+from hub.json_schema.run import MAX_STEPS, Enough, Run, TooMuchWork, told
 
 if TYPE_CHECKING:
-    from hub.webhooks.catalogue.run import Path, Seen
+    from hub.json_schema.run import Path, Seen
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_BYTES = 256 * 1024

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hub.webhooks.catalogue.assertions import is_integer
+from hub.json_schema.assertions import is_integer
 
 if TYPE_CHECKING:
-    from hub.webhooks.catalogue.patterns import Pattern
-    from hub.webhooks.catalogue.place import Keyword, Node, Place
-    from hub.webhooks.catalogue.run import Check, Path, Run, Seen
+    from hub.json_schema.patterns import Pattern
+    from hub.json_schema.place import Keyword, Node, Place
+    from hub.json_schema.run import Check, Path, Run, Seen
 
 
 def _named(value: Any, place: Place, keyword: str) -> dict[str, Node] | None:

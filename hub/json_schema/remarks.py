@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hub.webhooks.catalogue.place import Keyword, Place
+    from hub.json_schema.place import Keyword, Place
 
 
 def _remark(keyword: str, kind: type, words: str) -> Keyword:

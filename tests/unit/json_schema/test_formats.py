@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hub.webhooks.catalogue.formats import FORMATS
-from hub.webhooks.catalogue.json_schema import compile_schema
+from hub.json_schema import compile_schema
+from hub.json_schema.formats import FORMATS
 
 FITTING = {
     "date-time": [

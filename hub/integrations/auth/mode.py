@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hub.core.secret import Secret
+
 if TYPE_CHECKING:
     from hub.core.errors import FieldError
-    from hub.core.secret import Secret
     from hub.integrations.forms import Form
     from hub.net.session import Auth
 
 Parameters = Mapping[str, Any]
-Secrets = Mapping[str, "Secret"]
+Secrets = Mapping[str, Secret]
 
 
 def plain_traces(parameters: Parameters, secrets: Secrets) -> list[str]:
@@ -44,6 +45,8 @@ class Mode:
         obtains: calls need a token that is got first with these secrets (`hub.integrations.grants`);
             `sign` then finds it among its secrets, as `access_token`.
         any_text: secrets that may have characters beyond printable ASCII (they travel encoded, or in PEM).
+        dynamic: a form field that is an object of further secrets, named by the user (`dict[str, SecretStr | None]`);
+            such a secret is called `<field>.<key>`.
     """
 
     name: str
@@ -55,6 +58,24 @@ class Mode:
     faults: Callable[[Parameters], list[FieldError]] = no_faults
     obtains: bool = False
     any_text: frozenset[str] = frozenset()
+    dynamic: str | None = None
+
+    @property
+    def secret_fields(self) -> set[str]:
+        """The form's fields that are not stored with the parameters."""
+        return {*self.secrets, *self.optional_secrets, *([] if self.dynamic is None else [self.dynamic])}
+
+    def secret_names(self, form: Any) -> tuple[str, ...]:
+        """The secrets of a definition: all that there must be or may be."""
+        more = {} if self.dynamic is None else getattr(form, self.dynamic)
+        return (*self.secrets, *self.optional_secrets, *(f"{self.dynamic}.{key}" for key in more))
+
+    def given_secrets(self, form: Any) -> dict[str, Secret]:
+        """The secrets that a definition brings; the others stay as they are stored."""
+        found = {name: getattr(form, name) for name in (*self.secrets, *self.optional_secrets)}
+        if self.dynamic is not None:
+            found |= {f"{self.dynamic}.{key}": value for key, value in getattr(form, self.dynamic).items()}
+        return {name: Secret(value.get_secret_value()) for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from hub.integrations.auth.fields import UserName, WriteOnly  # noqa: TC001 - pydantic reads it
+from hub.integrations.auth.mode import Mode
+from hub.integrations.forms import Form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,9 +15,22 @@ if TYPE_CHECKING:
     from hub.core.secret import Secret
 
 
+class BasicAuth(Form):
+    """User name and password: HTTP basic authentication, or a login where the protocol has one."""
+
+    mode: Literal["basic"]
+    username: UserName
+    password: WriteOnly = None
+
+
+def encode_pair(username: str, password: str) -> str:
+    """The two as they travel; in UTF-8, as RFC 7617, 2.1 prefers."""
+    return b64encode(f"{username}:{password}".encode()).decode()
+
+
 def encode(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> str:
-    """The credentials as they travel; in UTF-8, as RFC 7617, 2.1 prefers."""
-    return b64encode(f"{parameters['username']}:{secrets['password'].reveal()}".encode()).decode()
+    """The credentials as they travel."""
+    return encode_pair(parameters["username"], secrets["password"].reveal())
 
 
 class Basic:
@@ -32,3 +49,18 @@ class Basic:
         """Sign a prepared request."""
         request.headers["Authorization"] = f"Basic {encode(self._parameters, self._secrets)}"
         return request
+
+
+def traces(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> list[str]:
+    """The password, and the pair in base64."""
+    return [secrets["password"].reveal(), encode(parameters, secrets)]
+
+
+MODE = Mode(
+    "basic",
+    BasicAuth,
+    secrets=("password",),
+    sign=Basic,
+    traces=traces,
+    any_text=frozenset({"password"}),
+)

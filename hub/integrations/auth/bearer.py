@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from hub.integrations.auth.fields import WriteOnly  # noqa: TC001 - pydantic reads it
+from hub.integrations.auth.mode import Mode
+from hub.integrations.forms import Form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.core.secret import Secret
+
+
+class BearerAuth(Form):
+    """A token that was given to you once: `Authorization: Bearer …`."""
+
+    mode: Literal["bearer"]
+    token: WriteOnly = None
 
 
 class Bearer:
@@ -26,3 +37,6 @@ class Bearer:
         """Sign a prepared request."""
         request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
+
+
+MODE = Mode("bearer", BearerAuth, secrets=("token",), sign=Bearer)

@@ -29,6 +29,12 @@ def no_faults(given: Parameters) -> list[FieldError]:
     return []
 
 
+def needs_nothing_more(form: Any) -> tuple[str, ...]:
+    """Optional secrets are optional, whatever the form says."""
+    del form
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """One way to prove who calls.
@@ -47,6 +53,7 @@ class Mode:
         any_text: secrets that may have characters beyond printable ASCII (they travel encoded, or in PEM).
         dynamic: a form field that is an object of further secrets, named by the user (`dict[str, SecretStr | None]`);
             such a secret is called `<field>.<key>`.
+        needs: which of the optional secrets an instance of the form cannot do without.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Mode:
     obtains: bool = False
     any_text: frozenset[str] = frozenset()
     dynamic: str | None = None
+    needs: Callable[[Any], tuple[str, ...]] = needs_nothing_more
 
     @property
     def secret_fields(self) -> set[str]:
@@ -69,6 +77,10 @@ class Mode:
         """The secrets of a definition: all that there must be or may be."""
         more = {} if self.dynamic is None else getattr(form, self.dynamic)
         return (*self.secrets, *self.optional_secrets, *(f"{self.dynamic}.{key}" for key in more))
+
+    def may_lack(self, name: str, form: Any) -> bool:
+        """A definition is whole without this secret."""
+        return name in self.optional_secrets and name not in self.needs(form)
 
     def given_secrets(self, form: Any) -> dict[str, Secret]:
         """The secrets that a definition brings; the others stay as they are stored."""

@@ -1,0 +1,26 @@
+"""Putting credentials on a prepared request. What is already on it stays as it is, byte for byte.
+
+`requests` would write a whole URL anew to add a parameter; a signature that was made over it would no longer hold.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def add_query(request: Any, pairs: Mapping[str, str]) -> None:
+    """Add parameters at the end of the query, percent-encoded (RFC 3986, 2.1)."""
+    added = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs.items())
+    parts = urlsplit(request.url)
+    query = f"{parts.query}&{added}" if parts.query and added else parts.query or added
+    request.url = urlunsplit(parts._replace(query=query))
+
+
+def add_cookie(request: Any, name: str, value: str) -> None:
+    """Add a cookie to those that the request has (RFC 6265, 4.2.1)."""
+    given = request.headers.get("Cookie")
+    request.headers["Cookie"] = f"{given}; {name}={value}" if given else f"{name}={value}"

@@ -1,0 +1,27 @@
+"""All authentication modes by name, and the one form of `auth` in a definition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from hub.integrations.auth import api_key, basic, bearer, mtls, none
+from hub.integrations.auth.api_key import ApiKeyAuth
+from hub.integrations.auth.basic import BasicAuth
+from hub.integrations.auth.bearer import BearerAuth
+from hub.integrations.auth.mtls import MtlsAuth
+from hub.integrations.auth.none import NoAuth
+from hub.web.choices import told_by
+
+if TYPE_CHECKING:
+    from hub.integrations.auth.mode import Mode
+
+MODES: dict[str, Mode] = {
+    mode.name: mode for mode in (none.MODE, api_key.MODE, basic.MODE, bearer.MODE, mtls.MODE)
+}
+
+#: The form of `auth`: that of one mode.
+AuthForm = Annotated[
+    NoAuth | ApiKeyAuth | BasicAuth | BearerAuth | MtlsAuth, Field(discriminator="mode"), told_by("mode")
+]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
-class Cancelled(Exception):  # noqa: N818 - named by what happened
+class Cancelled(Exception):
     """The call was cancelled; whether its request arrived is unknown."""
 
 
 class Cancellation:
-    """One call's. Thread-safe; cancelling twice is cancelling once."""
+    """One call's. Thread-safe; cancelling twice is cancelling once.
+
+    Sockets from `hub.net.dial` register themselves; `closing` is for what a library opens by other ways.
+    """
 
     __slots__ = ("_closers", "_lock", "cancelled")
 
@@ -31,25 +33,36 @@ class Cancellation:
             self.cancelled = True
             closers, self._closers = self._closers, []
         for close in closers:
-            try:
+            # It was closed already, or broke: both are what is wanted.
+            with suppress(Exception):
                 close()
-            except Exception:  # noqa: BLE001, S110 - it was closed already, or broke: both are what is wanted
-                pass
 
-    @contextmanager
-    def closing(self, close: Callable[[], object]) -> Iterator[None]:
-        """While this lasts, `cancel` calls `close` (such as a socket's `shutdown`) from another thread.
+    def add(self, close: Callable[[], object]) -> None:
+        """Have `close` called by `cancel`, from another thread, until `remove`.
 
         Raises:
-            Cancelled: at the start, when it was cancelled before.
+            Cancelled: it was cancelled before; `close` is not called then.
         """
         with self._lock:
             if self.cancelled:
                 raise Cancelled
             self._closers.append(close)
+
+    def remove(self, close: Callable[[], object]) -> None:
+        """Forget `close`. It may still run, or be running, when the call was cancelled meanwhile."""
+        with self._lock:
+            if close in self._closers:
+                self._closers.remove(close)
+
+    @contextmanager
+    def closing(self, close: Callable[[], object]) -> Iterator[None]:
+        """While this lasts, `cancel` calls `close` (such as a client's `close`) from another thread.
+
+        Raises:
+            Cancelled: at the start, when it was cancelled before.
+        """
+        self.add(close)
         try:
             yield
         finally:
-            with self._lock:
-                if close in self._closers:
-                    self._closers.remove(close)
+            self.remove(close)

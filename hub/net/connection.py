@@ -1,28 +1,27 @@
 """One HTTP/1.1 connection to a judged address, under the total deadline of the call that uses it.
 
-Promises: the host is resolved once, every answer is judged, the connection goes to a judged address, and the
-peer is judged again once connected. The URL keeps its host name, so SNI, the certificate check and the Host
-header are right. Leaves to others: keeping connections (`pool`) and what to do with an answer (`session`).
+Promises: the URL keeps its host name, so SNI, the certificate check and the Host header are right; an answer is
+framed strictly. Leaves to others: opening the connection (`dial`), keeping it (`pool`) and what to do with an answer
+(`session`).
 """
 
 from __future__ import annotations
 
 import http.client
 import re
-import socket
 import time
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from hub.net.outcome import Timings
-from hub.net.policy import AddressPolicy, EgressRefused
-from hub.net.sockets import Deadline, PlainSocket, TlsSocket, is_quiet
+from hub.net.dial import dial, secure
+from hub.net.sockets import Deadline, PlainSocket, is_quiet
+from hub.net.trace import Phase, Trace
 
 if TYPE_CHECKING:
     import io
     import ssl
 
-    from hub.net.dns import Address
+    from hub.net.cancellation import Cancellation
+    from hub.net.policy import AddressPolicy
 
 MAX_INTERIM_ANSWERS = 50
 MAX_HEADER_BYTES = 65_536
@@ -30,17 +29,6 @@ MAX_CHUNK_LINE_BYTES = 4096
 
 _LENGTH = re.compile(r"[0-9]+")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
-
-
-class Phase(Enum):
-    """How far the call has come; it decides what a fault means."""
-
-    DNS = "resolving the name"
-    CONNECT = "connecting"
-    TLS = "the TLS handshake"
-    SEND = "sending the request"
-    WAIT = "waiting for the answer"
-    BODY = "reading the answer"
 
 
 class _Head:
@@ -119,7 +107,7 @@ class Connection(http.client.HTTPConnection):
     """
 
     response_class = Answer
-    sock: PlainSocket | TlsSocket | None
+    sock: PlainSocket | None
 
     def __init__(self, policy: AddressPolicy, host: str, port: int, context: ssl.SSLContext | None) -> None:
         super().__init__(host, port)
@@ -128,20 +116,24 @@ class Connection(http.client.HTTPConnection):
         self._policy = policy
         self._context = context
         self._deadline = Deadline(0)
-        self.phase = Phase.DNS
-        self.timings = Timings()
-        self.peer: str | None = None
+        self._cancellation: Cancellation | None = None
+        self.trace = Trace()
         self.sent_at = 0.0
 
-    def begin(self, deadline: Deadline) -> None:
-        """Start one exchange under its deadline."""
+    def begin(self, deadline: Deadline, cancellation: Cancellation | None = None) -> None:
+        """Start one exchange.
+
+        Raises:
+            Cancelled: it was cancelled before.
+        """
         self._deadline = deadline
-        self.timings = Timings()
-        self.phase = Phase.DNS
+        self._cancellation = cancellation
+        peer, self.trace = self.trace.peer, Trace()
         self.sent_at = time.perf_counter()
         if self.sock is not None:
-            self.sock.deadline = deadline
-            self.phase = Phase.SEND
+            self.trace.peer = peer
+            self.trace.phase = Phase.SEND
+            self.sock.under(deadline, cancellation)
 
     @property
     def reusable(self) -> bool:
@@ -149,54 +141,22 @@ class Connection(http.client.HTTPConnection):
         return self.sock is not None and is_quiet(self.sock)
 
     def connect(self) -> None:
-        """Resolve, judge, connect, judge the peer, do the TLS handshake; `request` calls it when it must.
+        """Dial, and do the TLS handshake; `request` calls it when it must.
 
         Raises:
             EgressRefused: by the policy.
             OSError: resolution, connection, deadline, TLS (`ssl.SSLError`).
+            Cancelled: by the exchange's cancellation.
         """
-        begun = time.perf_counter()
-        self.phase = Phase.DNS
-        addresses = self._policy.resolve(self.host, self.port, timeout=self._deadline.remaining())
-        resolved = time.perf_counter()
-        self.timings.dns_ms = (resolved - begun) * 1000
-        self.phase = Phase.CONNECT
-        sock: PlainSocket | TlsSocket
-        self.sock = sock = self._open(addresses)
-        self.peer = str(sock.getpeername()[0])
-        if not self._policy.allows(self.peer, self.port):
-            raise EgressRefused(
-                f"The connection to {self.host} ended at {self.peer}, which is not a public address."
-            )
-        connected = time.perf_counter()
-        self.timings.connect_ms = (connected - resolved) * 1000
+        sock = dial(
+            self._policy,
+            self.host,
+            self.port,
+            deadline=self._deadline,
+            cancellation=self._cancellation,
+            trace=self.trace,
+        )
         if self._context is not None:
-            self.phase = Phase.TLS
-            sock.settimeout(self._deadline.remaining())
-            # The SSL object inherits the timeout, which bounds the whole handshake.
-            secured: Any = self._context.wrap_socket(sock, server_hostname=self.host.rstrip("."))
-            secured.deadline = self._deadline
-            self.sock = secured
-            self.timings.tls_ms = (time.perf_counter() - connected) * 1000
+            sock = secure(sock, self.host, context=self._context, deadline=self._deadline, trace=self.trace)
+        self.sock = sock
         self.sent_at = time.perf_counter()
-        self.phase = Phase.SEND
-
-    def _open(self, addresses: list[Address]) -> PlainSocket:
-        """Try the addresses in order; each one gets an equal part of the time that is left."""
-        fault: OSError = OSError("the name has no address")
-        for index, address in enumerate(addresses):
-            sock = PlainSocket(address.family, socket.SOCK_STREAM)
-            try:
-                sock.deadline = self._deadline
-                sock.settimeout(self._deadline.remaining() / (len(addresses) - index))
-                sock.connect(address.sockaddr)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError as error:
-                sock.close()
-                fault = error
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return sock
-        raise fault

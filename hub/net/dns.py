@@ -10,8 +10,14 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from hub.net.cancellation import Cancelled
+
+if TYPE_CHECKING:
+    from hub.net.cancellation import Cancellation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +33,24 @@ class Address:
         return str(self.sockaddr[0])
 
 
-def lookup(host: str, port: int, timeout: float | None = None) -> list[Address]:
+def lookup(
+    host: str, port: int, timeout: float | None = None, cancellation: Cancellation | None = None
+) -> list[Address]:
     """Every address of a name, in the order in which to try them.
 
     Args:
         host: DNS name or IP address.
         port: copied into the answers.
         timeout: seconds to wait; None waits as long as the system does.
+        cancellation: ends the waiting, when there is a timeout.
 
     Raises:
         OSError: `socket.gaierror` when there is no answer, `TimeoutError` when it did not come in time.
+        Cancelled: by `cancellation`.
     """
     if timeout is None:
         return _lookup(host, port)
-    answers: queue.SimpleQueue[list[Address] | OSError] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[list[Address] | OSError | Cancelled] = queue.SimpleQueue()
 
     def run() -> None:
         try:
@@ -48,12 +58,16 @@ def lookup(host: str, port: int, timeout: float | None = None) -> list[Address]:
         except OSError as error:
             answers.put(error)
 
+    def cancel() -> None:
+        answers.put(Cancelled())
+
     threading.Thread(target=run, name="hub-dns", daemon=True).start()
     try:
-        answer = answers.get(timeout=max(timeout, 0))
+        with cancellation.closing(cancel) if cancellation is not None else nullcontext():
+            answer = answers.get(timeout=max(timeout, 0))
     except queue.Empty:
         raise TimeoutError(f"no answer for {host} in time") from None
-    if isinstance(answer, OSError):
+    if isinstance(answer, (OSError, Cancelled)):
         raise answer
     return answer
 

@@ -6,11 +6,18 @@ import errno
 import http.client
 import socket
 import ssl
+from typing import TYPE_CHECKING
 
-from hub.net.connection import Phase
+from hub.core.errors import Invalid
+from hub.net.cancellation import Cancelled
 from hub.net.decoding import DecodingError
-from hub.net.outcome import ErrorClass, safe_text
+from hub.net.outcome import ErrorClass, Outcome, safe_text
 from hub.net.policy import EgressRefused
+from hub.net.trace import Phase, Trace
+
+if TYPE_CHECKING:
+    from hub.net.cancellation import Cancellation
+    from hub.net.sockets import Deadline
 
 _ENDED = (
     ConnectionResetError,
@@ -30,11 +37,40 @@ _LATE = {
 }
 
 
+CANCELLED = (ErrorClass.CANCELLED, "The call was cancelled.")
+
+
+def failure(
+    error: Exception,
+    trace: Trace,
+    *,
+    deadline: Deadline | None = None,
+    cancellation: Cancellation | None = None,
+) -> Outcome:
+    """The outcome of a call that ended by an exception.
+
+    Args:
+        error: from `hub.net` or from a library that used its sockets.
+        trace: how far the call had come.
+        deadline: the call's; when it is over, that is the cause, whatever a library made of it.
+        cancellation: the same for the call's cancellation.
+    """
+    if cancellation is not None and cancellation.cancelled:
+        verdict = CANCELLED
+    elif deadline is not None and deadline.over and not isinstance(error, (EgressRefused, Invalid)):
+        verdict = classify(TimeoutError(), trace.phase)
+    else:
+        verdict = classify(error, trace.phase)
+    return Outcome(None, *verdict, timings=trace.timings, peer=trace.peer)
+
+
 def classify(  # noqa: PLR0911 - one line a case
     error: Exception, phase: Phase
 ) -> tuple[ErrorClass, str]:
     """The class and a sentence without secrets; what is not a network fault is `internal`."""
-    if isinstance(error, EgressRefused):
+    if isinstance(error, Cancelled):
+        return CANCELLED
+    if isinstance(error, (EgressRefused, Invalid)):
         return ErrorClass.REFUSED_BY_POLICY, error.detail
     if isinstance(error, DecodingError):
         return ErrorClass.PROTOCOL, str(error)

@@ -18,11 +18,11 @@ import pycurl
 from hub.core.errors import Invalid
 from hub.net import faults
 from hub.net import url as urls
-from hub.net.connection import Phase
 from hub.net.kept import Kept
 from hub.net.names import Key, Names
 from hub.net.outcome import ErrorClass, Outcome, Timings
 from hub.net.readiness import Readiness
+from hub.net.trace import Phase
 from hub.net.transfer import Call, Transfer
 
 if TYPE_CHECKING:

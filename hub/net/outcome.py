@@ -44,6 +44,7 @@ class ErrorClass(StrEnum):
     PROVIDER_ERROR = "provider_error"
     PROVIDER_BUSY = "provider_busy"
     CANCELLED = "cancelled"
+    TRANSFORM = "transform"
     INTERNAL = "internal"
 
 

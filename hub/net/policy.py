@@ -20,9 +20,10 @@ from hub.net import url as urls
 from hub.net.dns import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from hub.core.settings import Settings
+    from hub.net.cancellation import Cancellation
 
 # `ipaddress.is_global` is wrong for many of these (multicast, ::127.0.0.1, 64:ff9b::/96 …), so the lists are
 # explicit. Sources: IANA special-purpose address registries (RFC 6890 and its updates); 168.63.129.16 is
@@ -64,6 +65,8 @@ _OWN_PORTS = {
     "amqp": 5672,
     "amqps": 5671,
 }
+# HUB_EGRESS_PORTS names these two unless a deployment leaves them out on purpose.
+_WEB_PORTS = frozenset(urls.WEB.values())
 _OWN_LOOKUP_SECONDS = 5.0
 _SAVE_LOOKUP_SECONDS = 5.0
 
@@ -82,6 +85,9 @@ class EgressRefused(HubError):
 class AddressPolicy:
     """Judges addresses, ports and URLs. Immutable, safe for any number of threads.
 
+    Where a method takes `usual_ports`, those are the standard ports of the protocol that will be spoken (5432 for
+    PostgreSQL): allowed although they are not in the list, but for 80 and 443, which are the list's own matter.
+
     Args:
         allow: networks that calls may reach although they are not public.
         deny: (address, port) pairs that no call may reach, whatever else allows them.
@@ -96,7 +102,7 @@ class AddressPolicy:
         ports: Iterable[int] = (80, 443, 8080, 8443),
     ) -> None:
         self._allow = tuple(ip_network(cidr) for cidr in allow)
-        self._deny = frozenset((_plain(ip_address(ip)), port) for ip, port in deny)
+        self._deny = frozenset((_place(_plain(ip_address(ip))), port) for ip, port in deny)
         self._ports = frozenset(ports)
         self._any_port = 0 in self._ports
         self._judged = lru_cache(maxsize=8192)(self._judge)
@@ -116,8 +122,16 @@ class AddressPolicy:
         ]
         return cls(allow=settings.egress_allow, deny=own, ports=settings.egress_ports)
 
-    def allows(self, ip: str | IPv4Address | IPv6Address, port: int | None = None) -> bool:
+    def allows(
+        self,
+        ip: str | IPv4Address | IPv6Address,
+        port: int | None = None,
+        *,
+        usual_ports: Collection[int] = (),
+    ) -> bool:
         """May a call go to this address, and (when given) to this port of it? Text that is no address: no."""
+        if port is not None and not self._allows_port(port, usual_ports):
+            return False
         return self._judged(ip if isinstance(ip, str) else str(ip), port)
 
     def check_url(self, url: str, *, path: str = "url") -> str:
@@ -132,14 +146,33 @@ class AddressPolicy:
         Raises:
             Invalid: with a sentence and the field.
         """
-        try:
-            target = urls.parse(url)
-        except urls.UrlError as error:
-            raise _invalid(path, f"not usable: {error}") from None
-        self._check_port(target, path)
-        if target.address is not None and not self.allows(target.address, target.port):
-            raise _invalid(path, f"not allowed: {target.host} is not a public address")
-        return target.text
+        return self._checked(url, urls.WEB, path).text
+
+    def check_address(self, url: str, *, schemes: Mapping[str, int], path: str = "base_url") -> str:
+        """As `check_url`, for the one address of a service whatever it speaks; credentials and options stand elsewhere.
+
+        Args:
+            url: as given by a user.
+            schemes: those that it may have → standard port, which it then may go to.
+            path: the input's field, for the error.
+
+        Returns:
+            The address without a slash at its end.
+
+        Raises:
+            Invalid: also for a user name, a query or a fragment.
+        """
+        return self._checked_address(url, schemes, path)[0]
+
+    def check_address_resolves(self, url: str, *, schemes: Mapping[str, int], path: str = "base_url") -> str:
+        """`check_address`, and no present DNS answer for its host is refused, as in `check_resolves`.
+
+        Raises:
+            Invalid: with a sentence and the field.
+        """
+        text, target = self._checked_address(url, schemes, path)
+        self._check_answers(target, (schemes[target.scheme],), path)
+        return text
 
     def check_resolves(self, url: str, *, path: str = "url") -> str:
         """`check_url`, and no present DNS answer for its host is refused; for the moment when a URL is saved.
@@ -150,46 +183,78 @@ class AddressPolicy:
         Raises:
             Invalid: with a sentence and the field.
         """
-        checked = self.check_url(url, path=path)
-        target = urls.parse(checked)
-        try:
-            self.resolve(target.host, target.port, timeout=_SAVE_LOOKUP_SECONDS)
-        except EgressRefused as error:
-            raise _invalid(path, f"not allowed: {error.detail}") from None
-        except OSError:
-            pass
-        return checked
+        target = self._checked(url, urls.WEB, path)
+        self._check_answers(target, (), path)
+        return target.text
 
-    def resolve(self, host: str, port: int, timeout: float | None = None) -> list[Address]:
+    def resolve(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        *,
+        usual_ports: Collection[int] = (),
+        cancellation: Cancellation | None = None,
+    ) -> list[Address]:
         """Look a host up once and judge every answer. Connect to one of these addresses, and to no other.
 
         Args:
             host: DNS name or IP address.
             port: that the call will use.
             timeout: seconds for the lookup; None waits as long as the system does.
+            usual_ports: see the class.
+            cancellation: ends the waiting, when there is a timeout.
 
         Raises:
             EgressRefused: the port or any one of the answers is refused.
             OSError: no answer (`socket.gaierror`), or not in time (`TimeoutError`).
+            Cancelled: by `cancellation`.
         """
-        if not (self._any_port or port in self._ports):
+        if not self._allows_port(port, usual_ports):
             raise EgressRefused(f"Port {port} is not among the allowed ports.")
         try:
             literal = ip_address(host)
         except ValueError:
-            answers = dns.lookup(host, port, timeout)
+            answers = dns.lookup(host, port, timeout, cancellation)
         else:
             family = socket.AF_INET if literal.version == 4 else socket.AF_INET6
             answers = [Address(family, (host, port))]
         for answer in answers:
-            if not self.allows(answer.ip, port):
+            if not self._judged(answer.ip, port):
                 raise EgressRefused(f"{host} leads to {answer.ip}, which is not a public address.")
         return answers
 
-    def _check_port(self, target: urls.Target, path: str) -> None:
-        if not (self._any_port or target.port in self._ports):
-            allowed = ", ".join(str(port) for port in sorted(self._ports))
+    def _checked_address(self, url: str, schemes: Mapping[str, int], path: str) -> tuple[str, urls.Target]:
+        if "?" in url or "#" in url:
+            raise _invalid(
+                path, "not usable: an address has no query and no fragment; put options into the settings"
+            )
+        target = self._checked(url, schemes, path)
+        return target.text.rstrip("/"), target
+
+    def _checked(self, url: str, schemes: Mapping[str, int], path: str) -> urls.Target:
+        try:
+            target = urls.parse(url, schemes)
+        except urls.UrlError as error:
+            raise _invalid(path, f"not usable: {error}") from None
+        usual = () if schemes is urls.WEB else (schemes[target.scheme],)
+        if not self._allows_port(target.port, usual):
+            allowed = ", ".join(str(port) for port in sorted(self._ports.union(usual) - {0}))
             raise _invalid(path, f"not allowed: port {target.port} is not one of {allowed}")
+        if target.address is not None and not self._judged(str(target.address), target.port):
+            raise _invalid(path, f"not allowed: {target.host} is not a public address")
+        return target
+
+    def _check_answers(self, target: urls.Target, usual_ports: Collection[int], path: str) -> None:
+        try:
+            self.resolve(target.host, target.port, timeout=_SAVE_LOOKUP_SECONDS, usual_ports=usual_ports)
+        except EgressRefused as error:
+            raise _invalid(path, f"not allowed: {error.detail}") from None
+        except OSError:
+            pass
+
+    def _allows_port(self, port: int, usual_ports: Collection[int]) -> bool:
+        return self._any_port or port in self._ports or (port in usual_ports and port not in _WEB_PORTS)
 
     def _judge(self, ip: str, port: int | None) -> bool:
         try:
@@ -198,9 +263,7 @@ class AddressPolicy:
             return False
         if isinstance(address, IPv6Address) and address.scope_id is not None:
             return False
-        if port is not None and (
-            (address, port) in self._deny or not (self._any_port or port in self._ports)
-        ):
+        if (_place(address), port) in self._deny:
             return False
         if any(address in network for network in self._allow):
             return True
@@ -213,6 +276,11 @@ def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """`::ffff:a.b.c.d` is the IPv4 address; no other embedded form is decoded: all of those are refused."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
+
+
+def _place(address: IPv4Address | IPv6Address) -> str:
+    """Every loopback address, and the unspecified one, leads to the same server of this machine."""
+    return "here" if address.is_loopback or address.is_unspecified else str(address)
 
 
 def _invalid(path: str, message: str) -> Invalid:

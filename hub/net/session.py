@@ -24,11 +24,12 @@ from requests.exceptions import RequestException
 from requests.hooks import dispatch_hook
 from requests.structures import CaseInsensitiveDict
 
-from hub.core.errors import Invalid
 from hub.net import faults
-from hub.net.connection import Connection, Phase
+from hub.net.cancellation import Cancelled
+from hub.net.connection import Connection
 from hub.net.decoding import decoder_for
 from hub.net.headers import is_refused, is_token
+from hub.net.identity import context as tls_context
 from hub.net.outcome import (
     ErrorClass,
     Outcome,
@@ -40,18 +41,21 @@ from hub.net.outcome import (
 from hub.net.policy import AddressPolicy, EgressRefused
 from hub.net.pool import ConnectionPool
 from hub.net.redirects import MAX_FOLLOWED, next_hop
-from hub.net.sockets import Deadline, tls_context
+from hub.net.sockets import Deadline, TlsContext
+from hub.net.trace import Phase
 
 if TYPE_CHECKING:
-    import ssl
+    from hub.net.cancellation import Cancellation
+    from hub.net.identity import TlsIdentity
 
 _READ_BYTES = 65_536
+_ALPN = ("http/1.1",)
 
 Auth = Callable[[PreparedRequest], PreparedRequest]
 
 
 @dataclass(slots=True)
-class _Received:
+class Received:
     """What has come so far of the newest answer; kept when a fault ends the call."""
 
     status: int | None = None
@@ -62,44 +66,55 @@ class _Received:
     peer: str | None = None
 
 
-class _Exchange(BaseAdapter):
+class Exchange(BaseAdapter):
     """The requests of one call, one after the other, as the adapter that authentication hooks know.
 
     Bodies are read inside the caps before a hook sees the response, so its `.content` and `.json()` are safe.
     """
 
     def __init__(
-        self, session: GuardedSession, pool_key: Hashable, deadline: Deadline, max_body: int
+        self,
+        session: GuardedSession,
+        pool_key: Hashable,
+        deadline: Deadline,
+        max_body: int,
+        identity: TlsIdentity | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self._session = session
         self._pool_key = pool_key
         self._deadline = deadline
         self._max_body = max_body
+        self._identity = identity
+        self._cancellation = cancellation
         self.phase = Phase.DNS
-        self.received = _Received()
+        self.received = Received()
 
     def send(self, request: PreparedRequest, *_args: Any, **_options: Any) -> Response:
         """Make one request and read its answer; `requests`' options of its own have no effect."""
-        self.received = got = _Received()
+        self.received = got = Received()
         parts = urlsplit(request.url or "")
         host, secure = parts.hostname or "", parts.scheme == "https"
         if parts.scheme not in {"http", "https"} or not host:
             raise EgressRefused("The address is not an http or https URL.")
         port = parts.port or (443 if secure else 80)
-        key = (self._pool_key, secure, host, port)
-        connection = self._session.pool.take(key)
-        if connection is None:
-            context = self._session.context if secure else None
-            connection = Connection(self._session.policy, host, port, context)
-        connection.begin(self._deadline)
+        context = self._session.context_of(self._identity) if secure else None
+        # The context is the identity: connections of one are never another's.
+        key = (self._pool_key, context, host, port)
+        connection = self._session.pool.take(key) or Connection(self._session.policy, host, port, context)
         answer: http.client.HTTPResponse | None = None
         try:
+            connection.begin(self._deadline, self._cancellation)
             self._request(connection, request)
+            sock = connection.sock
             answer = connection.getresponse()
             self._read(connection, answer)
+            # An answer that ends with its connection is complete only when we did not end it ourselves.
+            if sock is not None and not sock.release():
+                raise Cancelled
         except BaseException:
-            self.phase = connection.phase
-            got.timings, got.peer = connection.timings, connection.peer
+            self.phase = connection.trace.phase
+            got.timings, got.peer = connection.trace.timings, connection.trace.peer
             if answer is not None:
                 answer.close()
             connection.close()
@@ -120,15 +135,16 @@ class _Exchange(BaseAdapter):
             connection.request(request.method or "", target, body=request.body, headers=headers)
         except BrokenPipeError:
             # A server may answer early (413) and stop reading; its answer says more than the broken pipe.
-            if connection.phase is not Phase.SEND:
+            if connection.trace.phase is not Phase.SEND:
                 raise
-        connection.phase = Phase.WAIT
+        connection.trace.phase = Phase.WAIT
 
     def _read(self, connection: Connection, answer: http.client.HTTPResponse) -> None:
         got = self.received
-        got.timings, got.peer = connection.timings, connection.peer
+        trace = connection.trace
+        got.timings, got.peer = trace.timings, trace.peer
         got.timings.first_byte_ms = (time.perf_counter() - connection.sent_at) * 1000
-        connection.phase = Phase.BODY
+        trace.phase = Phase.BODY
         pairs = answer.headers.items()
         got.status = answer.status
         got.headers = collect_headers(pairs)
@@ -146,7 +162,7 @@ class _Exchange(BaseAdapter):
             raise http.client.IncompleteRead(b"", answer.length)
         decoder.finish()
 
-    def _response(self, request: PreparedRequest, got: _Received, reason: str) -> Response:
+    def _response(self, request: PreparedRequest, got: Received, reason: str) -> Response:
         response = Response()
         response.status_code = got.status or 0
         response.reason = reason
@@ -171,8 +187,15 @@ class GuardedSession:
         self, policy: AddressPolicy, *, ca_file: str | None = None, idle_seconds: float = 60.0
     ) -> None:
         self.policy = policy
-        self.context: ssl.SSLContext = tls_context(ca_file or certifi.where())
+        self._ca_file = ca_file or certifi.where()
+        self._context = tls_context(None, default_ca=self._ca_file, alpn=_ALPN)
         self.pool = ConnectionPool(idle_seconds)
+
+    def context_of(self, identity: TlsIdentity | None) -> TlsContext:
+        """The TLS context for HTTP calls of an integration."""
+        if identity is None:
+            return self._context
+        return tls_context(identity, default_ca=self._ca_file, alpn=_ALPN)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -192,6 +215,9 @@ class GuardedSession:
         max_body: int = 1_048_576,
         follow_redirects: int = 0,
         pool_key: Hashable = "",
+        identity: TlsIdentity | None = None,
+        cancellation: Cancellation | None = None,
+        deadline: Deadline | None = None,
     ) -> Outcome:
         """Make one call.
 
@@ -207,18 +233,22 @@ class GuardedSession:
             max_body: bytes of decoded answer that are kept; a longer one is `too_large`.
             follow_redirects: hops to follow, at most 3.
             pool_key: tenant and credential; connections are never shared across keys.
+            identity: client certificate and authorities for https; connections are never shared across identities.
+            cancellation: ends the call from another thread.
+            deadline: in place of `timeout`, for calls that share one (pages of a list).
 
         Returns:
             The outcome; also for every fault of network, address, answer or authentication object.
         """
         begun = time.perf_counter()
-        exchange = _Exchange(self, pool_key, Deadline(timeout), max_body)
+        exchange = Exchange(self, pool_key, deadline or Deadline(timeout), max_body, identity, cancellation)
         try:
             verdict = self._run(
                 exchange, method.upper(), url, dict(headers or {}), params, data, json, auth, follow_redirects
             )
         except Exception as error:  # noqa: BLE001 - an authentication object may raise anything
-            verdict = _verdict_of(error, exchange.phase)
+            cancelled = cancellation is not None and cancellation.cancelled
+            verdict = faults.CANCELLED if cancelled else _verdict_of(error, exchange.phase)
         got = exchange.received
         got.timings.total_ms = (time.perf_counter() - begun) * 1000
         return Outcome(
@@ -234,7 +264,7 @@ class GuardedSession:
 
     def _run(
         self,
-        exchange: _Exchange,
+        exchange: Exchange,
         method: str,
         url: str,
         headers: dict[str, str],
@@ -297,8 +327,6 @@ def _prepare(
 
 
 def _verdict_of(error: Exception, phase: Phase) -> tuple[ErrorClass, str]:
-    if isinstance(error, Invalid):
-        return ErrorClass.REFUSED_BY_POLICY, error.detail
     if isinstance(error, RequestException):
         # Its text may repeat a header value, which may be a secret.
         return ErrorClass.INTERNAL, f"The request could not be built ({type(error).__name__})."

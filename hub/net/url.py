@@ -1,8 +1,8 @@
 """One reading of a URL, strict enough that two parsers cannot disagree about where it points.
 
-Promises: what passes is http or https, ASCII, without credentials, and its host is a plain DNS name or an IP
-address in its normal spelling (`127.1`, `0x7f000001` and `2130706433` all come out as addresses). Leaves to
-others: whether that address and port may be called (`AddressPolicy`).
+Promises: what passes is http or https (or of a scheme that the caller names), ASCII, without credentials, and its host
+is a plain DNS name or an IP address in its normal spelling (`127.1`, `0x7f000001` and `2130706433` all come out as
+addresses). Leaves to others: whether that address and port may be called (`AddressPolicy`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ import re
 import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import idna
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_CHARACTERS = 8192
 
@@ -22,7 +26,7 @@ _NAME = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?"
 )
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_DEFAULT_PORT = {"http": 80, "https": 443}
+WEB: Mapping[str, int] = {"http": 80, "https": 443}
 _KEEP = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -36,7 +40,7 @@ class Target:
 
     Args:
         text: the URL in ASCII, without its fragment.
-        scheme: `http` or `https`.
+        scheme: `http` or `https`, or another that was asked for.
         host: lower case; an IPv6 address without brackets.
         port: the given or the scheme's own one.
         address: set when the host is an IP address in any spelling.
@@ -49,11 +53,15 @@ class Target:
     address: IPv4Address | IPv6Address | None
 
 
-def parse(url: str) -> Target:
+def parse(url: str, schemes: Mapping[str, int] = WEB) -> Target:
     """Read a URL.
 
+    Args:
+        url: as given by a user.
+        schemes: those that it may have → port when it names none.
+
     Raises:
-        UrlError: it is not an absolute http or https URL, or two readers could understand it in two ways.
+        UrlError: it is not an absolute URL of these schemes, or two readers could understand it in two ways.
     """
     if len(url) > MAX_CHARACTERS:
         raise UrlError(f"it is longer than {MAX_CHARACTERS} characters")
@@ -64,14 +72,14 @@ def parse(url: str) -> Target:
         given_port = parts.port
     except ValueError:
         raise UrlError("its host or port cannot be read") from None
-    if parts.scheme not in _DEFAULT_PORT:
-        raise UrlError("it must start with http:// or https://")
+    if parts.scheme not in schemes:
+        raise UrlError(f"it must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if "@" in parts.netloc:
         raise UrlError("it must not carry a user name or password; use the authentication settings")
     host, address = _host(parts.netloc, parts.hostname or "")
-    port = _DEFAULT_PORT[parts.scheme] if given_port is None else given_port
+    port = schemes[parts.scheme] if given_port is None else given_port
     netloc = f"[{host}]" if isinstance(address, IPv6Address) else host
-    if port != _DEFAULT_PORT[parts.scheme]:
+    if port != schemes[parts.scheme]:
         netloc += f":{port}"
     text = f"{parts.scheme}://{netloc}{quote(parts.path, safe=_KEEP) or '/'}"
     if parts.query:

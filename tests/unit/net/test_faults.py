@@ -10,10 +10,10 @@ import pycurl
 import pytest
 
 from hub.net import curl_faults, faults
-from hub.net.connection import Phase
 from hub.net.decoding import DecodingError
 from hub.net.outcome import ErrorClass as E
 from hub.net.policy import EgressRefused
+from hub.net.trace import Phase
 
 
 def _os(number: int) -> OSError:

@@ -65,6 +65,26 @@ class Received:
     timings: Timings = field(default_factory=Timings)
     peer: str | None = None
 
+    def outcome(self, error_class: ErrorClass | None, message: str, begun: float) -> Outcome:
+        """With this verdict.
+
+        Args:
+            error_class: None for a success.
+            message: the sentence that goes with it.
+            begun: when the call began, by `time.perf_counter`.
+        """
+        self.timings.total_ms = (time.perf_counter() - begun) * 1000
+        return Outcome(
+            status=self.status,
+            error_class=error_class,
+            message=message,
+            headers=self.headers,
+            body=bytes(self.body),
+            truncated=self.truncated,
+            timings=self.timings,
+            peer=self.peer,
+        )
+
 
 class Exchange(BaseAdapter):
     """The requests of one call, one after the other, as the adapter that authentication hooks know.
@@ -248,19 +268,8 @@ class GuardedSession:
             )
         except Exception as error:  # noqa: BLE001 - an authentication object may raise anything
             cancelled = cancellation is not None and cancellation.cancelled
-            verdict = faults.CANCELLED if cancelled else _verdict_of(error, exchange.phase)
-        got = exchange.received
-        got.timings.total_ms = (time.perf_counter() - begun) * 1000
-        return Outcome(
-            status=got.status,
-            error_class=verdict[0],
-            message=verdict[1],
-            headers=got.headers,
-            body=bytes(got.body),
-            truncated=got.truncated,
-            timings=got.timings,
-            peer=got.peer,
-        )
+            verdict = faults.CANCELLED if cancelled else verdict_of(error, exchange.phase)
+        return exchange.received.outcome(*verdict, begun)
 
     def _run(
         self,
@@ -326,7 +335,8 @@ def _prepare(
     return request
 
 
-def _verdict_of(error: Exception, phase: Phase) -> tuple[ErrorClass, str]:
+def verdict_of(error: Exception, phase: Phase) -> tuple[ErrorClass, str]:
+    """Class and sentence of what ended an exchange."""
     if isinstance(error, RequestException):
         # Its text may repeat a header value, which may be a secret.
         return ErrorClass.INTERNAL, f"The request could not be built ({type(error).__name__})."

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from hub.integrations.auth import api_key, basic, bearer, mtls, none
+from hub.integrations.auth import api_key, basic, bearer, digest, mtls, none
 from hub.integrations.auth.api_key import ApiKeyAuth
 from hub.integrations.auth.basic import BasicAuth
 from hub.integrations.auth.bearer import BearerAuth
+from hub.integrations.auth.digest import DigestAuth
 from hub.integrations.auth.mtls import MtlsAuth
 from hub.integrations.auth.none import NoAuth
 from hub.web.choices import told_by
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from hub.integrations.auth.mode import Mode
 
 MODES: dict[str, Mode] = {
-    mode.name: mode for mode in (none.MODE, api_key.MODE, basic.MODE, bearer.MODE, mtls.MODE)
+    mode.name: mode for mode in (none.MODE, api_key.MODE, basic.MODE, bearer.MODE, digest.MODE, mtls.MODE)
 }
 
 #: The form of `auth`: that of one mode.
 AuthForm = Annotated[
-    NoAuth | ApiKeyAuth | BasicAuth | BearerAuth | MtlsAuth, Field(discriminator="mode"), told_by("mode")
+    NoAuth | ApiKeyAuth | BasicAuth | BearerAuth | DigestAuth | MtlsAuth,
+    Field(discriminator="mode"),
+    told_by("mode"),
 ]

@@ -68,7 +68,7 @@ def test_a_password_that_the_service_wants_beside_the_key() -> None:
         ({"in": "body"}, "auth.in"),
         ({"token": "t"}, "auth.token"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_what_cannot_carry_a_key_is_refused(more: dict[str, Any], path: str) -> None:
     assert path in faults({**KEY, **more})

@@ -60,7 +60,8 @@ def test_an_unknown_mode_is_refused_with_the_modes_that_there_are(auth: object) 
 @pytest.mark.parametrize("name", sorted(MODES))
 def test_faults_of_a_form_that_is_wrong_everywhere_are_told_and_not_raised(name: str) -> None:
     mode = MODES[name]
-    for junk in (7, [], {}, None, "", {"a": 7}, "x\n{{", True):
+    junks: list[object] = [7, [], {}, None, "", {"a": 7}, "x\n{{", True]
+    for junk in junks:
         given = {"mode": name} | {
             (found.alias or field): junk for field, found in mode.form.model_fields.items() if field != "mode"
         }

@@ -1,0 +1,88 @@
+"""What was costly to make, kept while there is room: parsed documents, schemas, service descriptions.
+
+Promises: what is kept weighs no more than the cap, whatever is asked for; one caller makes a thing while others that
+want the same wait for it; what could not be made is not kept. Leaves to others: the weights.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+T = TypeVar("T")
+
+
+class _Making:
+    """One thing in the making, and how many callers hold or want its lock."""
+
+    __slots__ = ("callers", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.callers = 0
+
+
+class Remembered(Generic[T]):
+    """Least recently used goes first. Thread-safe.
+
+    Args:
+        most: the most that all of it may weigh, in the unit of the weights.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._weight = 0
+        self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
+        self._making: dict[Hashable, _Making] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], tuple[T, int]], *, wait: float = -1) -> T:
+        """The thing of this key, made when it is not kept.
+
+        Args:
+            key: equal keys mean the same thing.
+            make: gives the thing and its weight; what it raises goes to the caller that ran it.
+            wait: seconds to wait for another caller that makes it; for ever by default.
+
+        Raises:
+            TimeoutError: another caller is still at it.
+        """
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept[0]
+            making = self._making.setdefault(key, _Making())
+            making.callers += 1
+        try:
+            if not making.lock.acquire(timeout=wait):
+                raise TimeoutError("another call is still making it")
+            try:
+                with self._lock:
+                    kept = self._kept.get(key)
+                if kept is None:
+                    kept = make()
+                    self._keep(key, kept)
+                return kept[0]
+            finally:
+                making.lock.release()
+        finally:
+            with self._lock:
+                making.callers -= 1
+                if not making.callers:
+                    del self._making[key]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def _keep(self, key: Hashable, made: tuple[T, int]) -> None:
+        with self._lock:
+            if made[1] > self._most:
+                return
+            self._kept[key] = made
+            self._weight += made[1]
+            while self._weight > self._most:
+                self._weight -= self._kept.popitem(last=False)[1][1]

@@ -10,10 +10,13 @@ import pycurl
 import pytest
 
 from hub.net import curl_faults, faults
+from hub.net.cancellation import Cancellation, Cancelled
 from hub.net.decoding import DecodingError
 from hub.net.outcome import ErrorClass as E
+from hub.net.outcome import Outcome
 from hub.net.policy import EgressRefused
-from hub.net.trace import Phase
+from hub.net.sockets import Deadline
+from hub.net.trace import Phase, Trace
 
 
 def _os(number: int) -> OSError:
@@ -121,3 +124,37 @@ def test_a_refused_client_certificate_is_told_from_a_reset() -> None:
     assert of(alert, answered=False) is E.TLS
     assert of(alert, answered=True) is E.RESET
     assert of("Recv failure: Connection reset by peer", answered=False) is E.RESET
+
+
+class _Library(Exception):
+    """What a library makes of a fault."""
+
+
+def _ended(
+    deadline_seconds: float = 60.0, *, cancelled: bool = False, error: Exception | None = None
+) -> Outcome:
+    cancellation = Cancellation()
+    if cancelled:
+        cancellation.cancel()
+    return faults.failure(
+        error or _Library("canary-secret"),
+        Trace(phase=Phase.WAIT, peer="1.1.1.1"),
+        deadline=Deadline(deadline_seconds),
+        cancellation=cancellation,
+    )
+
+
+def test_the_cause_is_the_deadline_or_the_cancellation_whatever_a_library_made_of_it() -> None:
+    assert _ended(0.0).error_class is E.TIMEOUT
+    assert _ended(0.0, cancelled=True).error_class is E.CANCELLED
+    assert _ended(cancelled=True, error=_os(errno.EPIPE)).error_class is E.CANCELLED
+    assert _ended(0.0, error=EgressRefused("no")).error_class is E.REFUSED_BY_POLICY
+
+
+def test_the_outcome_of_an_exception_has_no_text_of_it_and_keeps_what_is_known() -> None:
+    outcome = _ended()
+    assert outcome.error_class is E.INTERNAL
+    assert "canary" not in outcome.message
+    assert outcome.peer == "1.1.1.1"
+    assert _ended(error=Cancelled()).error_class is E.CANCELLED
+    assert _ended(error=_os(errno.ECONNRESET)).error_class is E.RESET

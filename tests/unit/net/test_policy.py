@@ -192,3 +192,88 @@ def test_the_settings_give_exceptions_ports_and_the_hubs_own_servers(monkeypatch
         assert not policy.allows(*own)
     assert policy.allows("10.1.0.5", 8080)
     assert not policy.allows("10.2.0.1", 8080)
+
+
+def test_a_usual_port_is_allowed_for_its_protocol_alone() -> None:
+    assert PUBLIC.allows("1.1.1.1", 5432, usual_ports=(5432,))
+    assert not PUBLIC.allows("1.1.1.1", 5433, usual_ports=(5432,))
+    assert not PUBLIC.allows("10.0.0.1", 5432, usual_ports=(5432,))
+    assert not PUBLIC.allows("1.1.1.1", 5432)
+    assert [a.ip for a in PUBLIC.resolve("1.1.1.1", 5432, usual_ports=(5432,))] == ["1.1.1.1"]
+
+
+@pytest.mark.parametrize("port", [80, 443])
+def test_a_deployment_that_leaves_a_web_port_out_means_every_protocol(port: int) -> None:
+    policy = AddressPolicy(ports=[8443])
+    assert not policy.allows("1.1.1.1", port, usual_ports=(port,))
+    with pytest.raises(EgressRefused):
+        policy.resolve("1.1.1.1", port, usual_ports=(port,))
+
+
+def test_the_hubs_own_server_stays_refused_at_a_usual_port_and_under_every_loopback_address() -> None:
+    policy = AddressPolicy(
+        allow=["127.0.0.0/8", "::1/128", "0.0.0.0/32", "10.0.0.0/8"],
+        deny=[("127.0.0.1", 5432), ("10.1.0.5", 5432)],
+    )
+    for own in ("127.0.0.1", "127.0.0.2", "::1", "0.0.0.0", "::ffff:127.0.0.9", "10.1.0.5"):
+        assert not policy.allows(own, 5432, usual_ports=(5432,))
+    assert policy.allows("10.1.0.6", 5432, usual_ports=(5432,))
+    with pytest.raises(Invalid, match="not a public address"):
+        policy.check_address("postgresql://127.0.0.3/x", schemes={"postgresql": 5432})
+
+
+SCHEMES = {"postgresql": 5432, "sftp": 22, "wss": 443, "grpcs": 443, "https": 443}
+
+
+@pytest.mark.parametrize(
+    ("given", "checked"),
+    [
+        ("postgresql://DB.Example.com/shop", "postgresql://db.example.com/shop"),
+        ("postgresql://db.example.com:5432/shop", "postgresql://db.example.com/shop"),
+        ("postgresql://db.example.com:8080/shop/", "postgresql://db.example.com:8080/shop"),
+        ("sftp://files.example.com", "sftp://files.example.com"),
+        ("sftp://bücher.example/a b".replace(" ", "%20"), "sftp://xn--bcher-kva.example/a%20b"),
+        ("grpcs://[2606:4700:4700::1111]", "grpcs://[2606:4700:4700::1111]"),
+        ("wss://134744072/x", "wss://8.8.8.8/x"),
+        ("https://example.com:443", "https://example.com"),
+    ],
+)
+def test_an_address_of_any_scheme_comes_back_in_its_one_spelling_without_a_slash_at_its_end(
+    given: str, checked: str
+) -> None:
+    assert PUBLIC.check_address(given, schemes=SCHEMES) == checked
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://db.example.com/x", "must start with postgresql:// or sftp://"),
+        ("postgresql://u:p@db.example.com/x", "user name or password"),
+        ("postgresql://db.example.com/x?host=/run", "no query and no fragment"),
+        ("postgresql://db.example.com/x#f", "no query and no fragment"),
+        ("postgresql:///x", "names no host"),
+        ("postgresql://a.example,b.example/x", "not a DNS name"),
+        ("postgresql://db.example.com:22/x", "port 22 is not one of 80, 443, 5432, 8080, 8443"),
+        ("sftp://example.com:5432", "port 5432"),
+        ("sftp://127.1/x", "not a public address"),
+        ("sftp:files.example.com", "names no host"),
+    ],
+)
+def test_an_address_that_is_none_or_leads_inside_is_refused_with_the_reason(url: str, said: str) -> None:
+    with pytest.raises(Invalid, match=said) as caught:
+        PUBLIC.check_address(url, schemes=SCHEMES)
+    assert [field.path for field in caught.value.fields] == ["base_url"]
+    assert "u:p" not in caught.value.detail
+
+
+def test_saving_an_address_whose_name_leads_inside_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    _answers(monkeypatch, "10.0.0.1")
+    with pytest.raises(Invalid, match=r"leads to 10\.0\.0\.1") as caught:
+        PUBLIC.check_address_resolves("sftp://inside.example/x", schemes=SCHEMES, path="address")
+    assert caught.value.fields[0].path == "address"
+
+
+def test_saving_an_address_needs_no_answer_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    _answers(monkeypatch)
+    checked = PUBLIC.check_address_resolves("sftp://later.example/x", schemes=SCHEMES)
+    assert checked == "sftp://later.example/x"

@@ -1,1 +1,1 @@
-"""What bounds calls across all workers: rates, calls at once, and answers that are kept. Lives in Redis; rebuildable."""
+"""What bounds calls across all workers: rates, calls at once, answers that are kept. In Redis; rebuildable."""

@@ -6,25 +6,37 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from hub.integrations.auth import api_key, basic, bearer, digest, mtls, none
+from hub.integrations.auth import api_key, basic, bearer, digest, hmac_signature, mtls, none, template
 from hub.integrations.auth.api_key import ApiKeyAuth
 from hub.integrations.auth.basic import BasicAuth
 from hub.integrations.auth.bearer import BearerAuth
 from hub.integrations.auth.digest import DigestAuth
+from hub.integrations.auth.hmac_signature import HmacAuth
 from hub.integrations.auth.mtls import MtlsAuth
 from hub.integrations.auth.none import NoAuth
+from hub.integrations.auth.template import TemplateAuth
 from hub.web.choices import told_by
 
 if TYPE_CHECKING:
     from hub.integrations.auth.mode import Mode
 
 MODES: dict[str, Mode] = {
-    mode.name: mode for mode in (none.MODE, api_key.MODE, basic.MODE, bearer.MODE, digest.MODE, mtls.MODE)
+    mode.name: mode
+    for mode in (
+        none.MODE,
+        api_key.MODE,
+        basic.MODE,
+        bearer.MODE,
+        digest.MODE,
+        template.MODE,
+        hmac_signature.MODE,
+        mtls.MODE,
+    )
 }
 
 #: The form of `auth`: that of one mode.
 AuthForm = Annotated[
-    NoAuth | ApiKeyAuth | BasicAuth | BearerAuth | DigestAuth | MtlsAuth,
+    NoAuth | ApiKeyAuth | BasicAuth | BearerAuth | DigestAuth | TemplateAuth | HmacAuth | MtlsAuth,
     Field(discriminator="mode"),
     told_by("mode"),
 ]

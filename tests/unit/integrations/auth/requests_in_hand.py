@@ -60,7 +60,7 @@ def faults(auth: Mapping[str, Any]) -> dict[str, str]:
     except ValidationError as error:
         for fault in error.errors():
             path = ".".join(["auth", *(str(part) for part in fault["loc"][1:] if part != "[key]")])
-            found.setdefault(path, fault["msg"])
+            found[path] = f"{found.get(path, '')} {fault['msg']}"
     return found
 
 

@@ -1,0 +1,103 @@
+"""An integration as its grant sees it: whose it is, how its tokens are got, where they go.
+
+Two fingerprints say which tokens fit. `basis`: what a stored token belongs to. Where the hub gets tokens by itself that
+is every setting; where a person gave the grant it is who asked, whom, and where the token is sent, so that a change of
+(say) the scopes does not send everybody through a browser again, while a token never follows the integration to another
+origin. `asked`: every setting and secret; a question that was refused is asked again only when it is another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hub.integrations.auth import google_service_account, login_call, oauth2_modes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+    from uuid import UUID
+
+    from hub.core.secret import Secret
+    from hub.integrations.auth.mode import Mode
+
+MODES: Mapping[str, Mode] = {
+    mode.name: mode for mode in (oauth2_modes.MODE, google_service_account.MODE, login_call.MODE)
+}
+_GIVEN_BY_PEOPLE = (*oauth2_modes.INTERACTIVE, "refresh_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One integration whose mode obtains.
+
+    Args:
+        id: the integration.
+        tenant_id: whose.
+        base_url: where its calls go.
+        parameters: the stored `auth`, without secrets.
+        secrets: the static ones, by field name.
+        secret_ids: theirs in the vault. They stand in the fingerprints: a changed secret has a new id, and a digest
+            of a password could be found with a dictionary.
+
+    Attributes:
+        basis: see the module.
+        asked: see the module.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    base_url: str
+    parameters: Mapping[str, Any]
+    secrets: Mapping[str, Secret]
+    secret_ids: Mapping[str, UUID]
+    basis: str = field(init=False)
+    asked: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        everything = [
+            self.parameters,
+            f"{parts.scheme}://{parts.netloc.lower()}",
+            {name: str(self.secret_ids.get(name)) for name in self.secrets},
+        ]
+        object.__setattr__(self, "asked", _digest(everything))
+        if not self.by_people:
+            object.__setattr__(self, "basis", self.asked)
+            return
+        given = None if self.given_refresh_token is None else str(self.secret_ids.get("refresh_token"))
+        named = [self.parameters.get(name) for name in ("grant", "client_id", "token_url", "authorize_url")]
+        object.__setattr__(self, "basis", _digest([everything[1], named, given]))
+
+    @property
+    def mode(self) -> Mode:
+        """Its mode."""
+        return MODES[self.parameters["mode"]]
+
+    @property
+    def grant(self) -> str:
+        """The OAuth grant; empty for other modes."""
+        return str(self.parameters.get("grant", ""))
+
+    @property
+    def by_people(self) -> bool:
+        """A person gave the grant, so that the hub cannot get it by itself."""
+        return self.parameters["mode"] == "oauth2" and self.grant in _GIVEN_BY_PEOPLE
+
+    @property
+    def given_refresh_token(self) -> Secret | None:
+        """The refresh token that the definition came with."""
+        return self.secrets.get("refresh_token") if self.grant == "refresh_token" else None
+
+
+def obtains(parameters: Mapping[str, Any]) -> bool:
+    """Whether an integration with this `auth` has a grant at all."""
+    return parameters.get("mode") in MODES
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,313 @@
+"""Every statement of grants. Times are the database's: the clocks of machines may differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Row
+
+_READ = (
+    "*, CAST(EXTRACT(epoch FROM expires_at - now()) AS float8) AS life_left,"
+    " CAST(EXTRACT(epoch FROM expires_at - obtained_at) AS float8) AS life,"
+    " CAST(EXTRACT(epoch FROM now() - obtained_at) AS float8) AS age,"
+    " CAST(EXTRACT(epoch FROM refresh_at - now()) AS float8) AS refresh_in,"
+    " CAST(EXTRACT(epoch FROM lease_until - now()) AS float8) AS lease_left,"
+    " CAST(EXTRACT(epoch FROM not_before - now()) AS float8) AS rest_left"
+)
+
+
+def find_integration(conn: Connection, tenant_id: UUID, integration_id: UUID) -> Row[Any] | None:
+    """What a holder is made of. Served by integration_pkey."""
+    return conn.execute(
+        text(
+            "SELECT id, tenant_id, name, base_url, auth, secret_ids FROM hub.integration"
+            " WHERE id = :id AND tenant_id = :tenant"
+        ),
+        {"id": integration_id, "tenant": tenant_id},
+    ).one_or_none()
+
+
+# -- grants -----------------------------------------------------------------------------------------------------------
+
+
+def find_grant(conn: Connection, tenant_id: UUID, integration_id: UUID) -> Row[Any] | None:
+    """One grant, with its times as seconds from now. Served by integration_grant_pkey."""
+    return conn.execute(
+        text(f"SELECT {_READ} FROM hub.integration_grant WHERE integration_id = :id AND tenant_id = :tenant"),  # noqa: S608
+        {"id": integration_id, "tenant": tenant_id},
+    ).one_or_none()
+
+
+def open_grant(conn: Connection, tenant_id: UUID, integration_id: UUID) -> None:
+    """Write an empty grant where there is none, for an integration that there is. Served by both primary keys."""
+    conn.execute(
+        text(
+            "INSERT INTO hub.integration_grant (integration_id, tenant_id)"
+            " SELECT id, tenant_id FROM hub.integration WHERE id = :id AND tenant_id = :tenant"
+            " ON CONFLICT (integration_id) DO NOTHING"
+        ),
+        {"id": integration_id, "tenant": tenant_id},
+    )
+
+
+def take_lease(
+    conn: Connection, integration_id: UUID, *, version: int, fence: int, owner: str, seconds: float
+) -> int | None:
+    """Begin a renewal of what was read: take the lease and write the intent. Served by integration_grant_pkey.
+
+    Returns:
+        The new fence; None when somebody was faster.
+    """
+    row = conn.execute(
+        text(
+            "UPDATE hub.integration_grant SET lease_owner = :owner, lease_until = now() + make_interval(secs => :s),"
+            " fence = fence + 1, intent_at = now(), updated_at = now()"
+            " WHERE integration_id = :id AND version = :version AND fence = :fence"
+            " AND (lease_until IS NULL OR lease_until <= now()) RETURNING fence"
+        ),
+        {"id": integration_id, "version": version, "fence": fence, "owner": owner, "s": seconds},
+    ).one_or_none()
+    return None if row is None else int(row.fence)
+
+
+def keep_tokens(
+    conn: Connection, integration_id: UUID, *, version: int, fence: int, values: dict[str, Any]
+) -> bool:
+    """Store what a renewal brought, as the next version. Served by integration_grant_pkey.
+
+    Whoever has the newest lease may. So may one whose lease has lapsed, as long as nothing newer was stored: its tokens
+    may be the only ones that still work.
+
+    Args:
+        conn: a connection inside a transaction.
+        integration_id: whose.
+        version: that was renewed.
+        fence: of the renewal.
+        values: `access`, `refresh`, `basis`, `life`, `refresh_after` (seconds or None), `scopes`, `metadata` (JSON
+            text).
+
+    Returns:
+        False when it is too late.
+    """
+    return _keep(conn, integration_id, values, version=version, fence=fence, always=False)
+
+
+def replace_tokens(conn: Connection, integration_id: UUID, *, values: dict[str, Any]) -> bool:
+    """Store what a person granted, over everything that there was; renewals under way come too late.
+
+    Served by integration_grant_pkey. Arguments as for `keep_tokens`.
+    """
+    return _keep(conn, integration_id, values, version=0, fence=0, always=True)
+
+
+def _keep(
+    conn: Connection, integration_id: UUID, values: dict[str, Any], *, version: int, fence: int, always: bool
+) -> bool:
+    result = conn.execute(
+        text(
+            "UPDATE hub.integration_grant SET state = 'active', version = version + 1, fence = fence + 1,"
+            " access_secret_id = :access, refresh_secret_id = :refresh, basis = :basis, obtained_at = now(),"
+            " expires_at = now() + make_interval(secs => CAST(:life AS float8)),"
+            " refresh_at = now() + make_interval(secs => CAST(:refresh_after AS float8)),"
+            " scopes = :scopes, metadata = CAST(:metadata AS jsonb), failures = 0, not_before = NULL,"
+            " last_error = NULL, refused_with = NULL, updated_at = now(), lease_owner = NULL, lease_until = NULL,"
+            " intent_at = NULL"
+            " WHERE integration_id = :id AND (:always OR fence = :fence OR version = :version)"
+        ),
+        {**values, "id": integration_id, "version": version, "fence": fence, "always": always},
+    )
+    return result.rowcount == 1
+
+
+def note_failure(conn: Connection, integration_id: UUID, *, fence: int, message: str, pause: float) -> None:
+    """End a renewal without an answer: the tokens stay, the provider rests. Served by integration_grant_pkey."""
+    conn.execute(
+        text(
+            "UPDATE hub.integration_grant SET fence = fence + 1, failures = failures + 1, last_error = :message,"
+            " not_before = now() + make_interval(secs => :pause), updated_at = now(), lease_owner = NULL,"
+            " lease_until = NULL, intent_at = NULL"
+            " WHERE integration_id = :id AND fence = :fence"
+        ),
+        {"id": integration_id, "fence": fence, "message": message, "pause": pause},
+    )
+
+
+def note_refusal(
+    conn: Connection, integration_id: UUID, *, version: int, fence: int, message: str, asked: str
+) -> bool:
+    """A person has to act, unless somebody stored or began something newer. Served by integration_grant_pkey.
+
+    Returns:
+        True when it is this statement that changed the state or what was refused.
+    """
+    result = conn.execute(
+        text(
+            "UPDATE hub.integration_grant SET state = 'needs_reauth', fence = fence + 1, last_error = :message,"
+            " refused_with = :asked, not_before = NULL, updated_at = now(), lease_owner = NULL, lease_until = NULL,"
+            " intent_at = NULL"
+            " WHERE integration_id = :id AND version = :version AND fence = :fence"
+        ),
+        {"id": integration_id, "version": version, "fence": fence, "message": message, "asked": asked},
+    )
+    return result.rowcount == 1
+
+
+def note_error(conn: Connection, tenant_id: UUID, integration_id: UUID, message: str) -> None:
+    """What went wrong while a person was asked; nothing else changes. Served by integration_grant_pkey."""
+    conn.execute(
+        text(
+            "UPDATE hub.integration_grant SET last_error = :message, updated_at = now()"
+            " WHERE integration_id = :id AND tenant_id = :tenant"
+        ),
+        {"id": integration_id, "tenant": tenant_id, "message": message},
+    )
+
+
+def reject(conn: Connection, tenant_id: UUID, integration_id: UUID, version: int, *, min_age: float) -> None:
+    """The service refused this version. Once a version, and not one so young. Served by integration_grant_pkey."""
+    conn.execute(
+        text(
+            "UPDATE hub.integration_grant SET rejected_version = version, updated_at = now()"
+            " WHERE integration_id = :id AND tenant_id = :tenant AND version = :version"
+            " AND rejected_version IS DISTINCT FROM version"
+            " AND obtained_at <= now() - make_interval(secs => :min_age)"
+        ),
+        {"id": integration_id, "tenant": tenant_id, "version": version, "min_age": min_age},
+    )
+
+
+def forget_grant(conn: Connection, tenant_id: UUID, integration_id: UUID) -> None:
+    """Back to nothing; renewals under way come too late. Served by integration_grant_pkey."""
+    conn.execute(
+        text(
+            "UPDATE hub.integration_grant SET state = 'none', version = version + 1, fence = fence + 1,"
+            " access_secret_id = NULL, refresh_secret_id = NULL, basis = '', obtained_at = NULL, expires_at = NULL,"
+            " refresh_at = NULL, scopes = '{}', metadata = '{}', failures = 0, not_before = NULL, last_error = NULL,"
+            " refused_with = NULL, updated_at = now(), lease_owner = NULL, lease_until = NULL,"
+            " intent_at = NULL"
+            " WHERE integration_id = :id AND tenant_id = :tenant"
+        ),
+        {"id": integration_id, "tenant": tenant_id},
+    )
+
+
+# -- people on their way ----------------------------------------------------------------------------------------------
+
+
+def insert_request(conn: Connection, values: dict[str, Any]) -> Row[Any]:
+    """Somebody is sent to a provider; its life is counted from now. Returns `expires_at`."""
+    return conn.execute(
+        text(
+            "INSERT INTO hub.authorization_request (id, tenant_id, integration_id, state_hash, secret_id, basis,"
+            " redirect_uri, return_url, interval_seconds, next_poll_at, expires_at) VALUES (:id, :tenant,"
+            " :integration, :state_hash, :secret, :basis, :redirect_uri, :return_url, CAST(:interval AS int),"
+            " now() + make_interval(secs => CAST(:interval AS float8)), now() + make_interval(secs => :life))"
+            " RETURNING expires_at"
+        ),
+        values,
+    ).one()
+
+
+def take_request(conn: Connection, state_hash: bytes) -> Row[Any] | None:
+    """Somebody came back: take the request out, once. Served by authorization_request_state_hash_key."""
+    return conn.execute(
+        text(
+            "DELETE FROM hub.authorization_request WHERE state_hash = :hash RETURNING *, expires_at > now() AS fresh"
+        ),
+        {"hash": state_hash},
+    ).one_or_none()
+
+
+def find_device_request(conn: Connection, tenant_id: UUID, integration_id: UUID) -> Row[Any] | None:
+    """The newest request of a device. Served by authorization_request_integration_id_idx."""
+    return conn.execute(
+        text(
+            "SELECT *, expires_at > now() AS fresh,"
+            " CAST(EXTRACT(epoch FROM next_poll_at - now()) AS float8) AS poll_in"
+            " FROM hub.authorization_request WHERE integration_id = :id AND tenant_id = :tenant"
+            " AND state_hash IS NULL ORDER BY id DESC LIMIT 1"
+        ),
+        {"id": integration_id, "tenant": tenant_id},
+    ).one_or_none()
+
+
+def take_poll(conn: Connection, request_id: UUID) -> bool:
+    """May this process ask for a device now? Served by authorization_request_pkey.
+
+    Whoever may moves the time on, before asking: other processes and a crash do not ask too early.
+    """
+    result = conn.execute(
+        text(
+            "UPDATE hub.authorization_request SET next_poll_at = now() + make_interval(secs => interval_seconds)"
+            " WHERE id = :id AND next_poll_at <= now()"
+        ),
+        {"id": request_id},
+    )
+    return result.rowcount == 1
+
+
+def slow_down(conn: Connection, request_id: UUID, seconds: int) -> None:
+    """Ask less often from now on. Served by authorization_request_pkey."""
+    conn.execute(
+        text(
+            "UPDATE hub.authorization_request SET interval_seconds = LEAST(interval_seconds + :s, 300),"
+            " next_poll_at = next_poll_at + make_interval(secs => :s) WHERE id = :id"
+        ),
+        {"id": request_id, "s": seconds},
+    )
+
+
+def due_polls(conn: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Devices to ask for. Served by authorization_request_expires_at_idx; there are few such rows at any time."""
+    return conn.execute(
+        text(
+            "SELECT tenant_id, integration_id FROM hub.authorization_request WHERE state_hash IS NULL"
+            " AND next_poll_at <= now() AND expires_at > now() ORDER BY next_poll_at LIMIT :limit"
+        ),
+        {"limit": limit},
+    ).all()
+
+
+def drop_requests(conn: Connection, tenant_id: UUID, integration_id: UUID) -> Sequence[Row[Any]]:
+    """Nobody of this integration is on the way any more. Served by authorization_request_integration_id_idx.
+
+    Returns:
+        `secret_id` of each, to be deleted from the vault.
+    """
+    return conn.execute(
+        text(
+            "DELETE FROM hub.authorization_request WHERE integration_id = :id AND tenant_id = :tenant"
+            " RETURNING id, secret_id"
+        ),
+        {"id": integration_id, "tenant": tenant_id},
+    ).all()
+
+
+def drop_request(conn: Connection, request_id: UUID) -> Row[Any] | None:
+    """This one is not on the way any more; None when it was gone. Served by authorization_request_pkey."""
+    return conn.execute(
+        text("DELETE FROM hub.authorization_request WHERE id = :id RETURNING id, secret_id"),
+        {"id": request_id},
+    ).one_or_none()
+
+
+def drop_expired(conn: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Those who did not come back in time, of all tenants. Served by authorization_request_expires_at_idx.
+
+    Returns:
+        `tenant_id` and `secret_id` of each, to be deleted from the vault.
+    """
+    return conn.execute(
+        text(
+            "DELETE FROM hub.authorization_request WHERE id IN (SELECT id FROM hub.authorization_request"
+            " WHERE expires_at <= now() ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)"
+            " RETURNING tenant_id, secret_id"
+        ),
+        {"limit": limit},
+    ).all()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hub.access.models
 import hub.db.models
-import hub.integrations.grants.models
 import hub.integrations.executions.models
+import hub.integrations.grants.models
 import hub.integrations.registry.models
 import hub.monitoring.models
 import hub.queue.models

@@ -29,6 +29,18 @@ CREATE TABLE hub.attempt (
 )
  PARTITION BY RANGE (id);
 
+CREATE TABLE hub.audit_entry (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    actor UUID,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    details JSONB DEFAULT '{}' NOT NULL,
+    CONSTRAINT audit_entry_pkey PRIMARY KEY (id)
+);
+CREATE INDEX audit_entry_tenant_id_id_idx ON hub.audit_entry (tenant_id, id);
+CREATE INDEX audit_entry_tenant_id_subject_id_idx ON hub.audit_entry (tenant_id, subject, id);
+
 CREATE TABLE hub.catalogue_setting (
     tenant_id UUID NOT NULL,
     unknown_event_types TEXT DEFAULT 'allow' NOT NULL CONSTRAINT catalogue_setting_unknown_event_types_check CHECK (unknown_event_types IN ('allow', 'warn', 'enforce')),
@@ -244,6 +256,15 @@ CREATE TABLE hub.execution (
     operation TEXT NOT NULL,
     input JSON DEFAULT '{}' NOT NULL,
     source TEXT NOT NULL,
+    caller UUID,
+    on_behalf_of TEXT,
+    component TEXT,
+    batch_id UUID,
+    schedule_id UUID,
+    replay_of UUID,
+    event_id UUID,
+    traceparent TEXT,
+    depth SMALLINT DEFAULT '0' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     state TEXT DEFAULT 'due' NOT NULL CONSTRAINT execution_state_check CHECK (state IN ('due', 'leased', 'held', 'done', 'failed', 'cancelled', 'expired', 'skipped')),
     due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -261,15 +282,24 @@ CREATE TABLE hub.execution (
     data_base64 BOOLEAN DEFAULT 'false' NOT NULL,
     truncated BOOLEAN DEFAULT 'false' NOT NULL,
     error JSON,
+    error_class TEXT,
+    request JSON,
+    cached BOOLEAN DEFAULT 'false' NOT NULL,
+    timings JSON,
+    usage JSON,
     latency_ms REAL,
     data_size INTEGER,
     CONSTRAINT execution_pkey PRIMARY KEY (id)
 )
  PARTITION BY RANGE (id);
+CREATE INDEX execution_batch_idx ON hub.execution (batch_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX execution_due_idx ON hub.execution (due_at) WHERE state = 'due';
+CREATE INDEX execution_failed_idx ON hub.execution (tenant_id, error_class, id) WHERE state = 'failed';
 CREATE INDEX execution_held_idx ON hub.execution (integration_id) WHERE state = 'held';
 CREATE INDEX execution_integration_id_id_idx ON hub.execution (integration_id, id);
+CREATE INDEX execution_integration_id_operation_id_idx ON hub.execution (integration_id, operation, id);
 CREATE INDEX execution_lease_idx ON hub.execution (lease_until) WHERE state = 'leased';
+CREATE INDEX execution_schedule_idx ON hub.execution (schedule_id, id) WHERE schedule_id IS NOT NULL;
 CREATE INDEX execution_tenant_id_id_idx ON hub.execution (tenant_id, id);
 
 CREATE TABLE hub.health_change (
@@ -335,16 +365,28 @@ CREATE TABLE hub.integration (
     tenant_id UUID NOT NULL,
     name TEXT NOT NULL,
     description TEXT DEFAULT '' NOT NULL,
-    type TEXT DEFAULT 'api' NOT NULL CONSTRAINT integration_type_check CHECK (type IN ('api')),
-    protocol TEXT DEFAULT 'rest' NOT NULL CONSTRAINT integration_protocol_check CHECK (protocol IN ('rest')),
+    type TEXT DEFAULT 'api' NOT NULL CONSTRAINT integration_type_check CHECK (type IN ('api', 'webhook', 'oauth', 'database', 'file_transfer', 'messaging', 'ai_service')),
+    protocol TEXT DEFAULT 'rest' NOT NULL CONSTRAINT integration_protocol_check CHECK (protocol IN ('rest', 'graphql', 'websocket', 'grpc', 'soap', 'custom')),
     base_url TEXT NOT NULL,
+    settings JSONB DEFAULT '{}' NOT NULL,
     auth JSONB DEFAULT '{"mode": "none"}' NOT NULL,
+    tls JSONB,
     secret_ids JSONB DEFAULT '{}' NOT NULL,
     headers JSONB DEFAULT '{}' NOT NULL,
     timeout_seconds REAL DEFAULT '30' NOT NULL,
+    max_response_bytes INTEGER DEFAULT '1048576' NOT NULL,
     follow_redirects SMALLINT DEFAULT '0' NOT NULL,
     retry_policy JSONB DEFAULT '{}' NOT NULL,
     operations JSONB DEFAULT '{}' NOT NULL,
+    request_transform JSONB DEFAULT '[]' NOT NULL,
+    response_transform JSONB DEFAULT '[]' NOT NULL,
+    error_mapping JSONB DEFAULT '[]' NOT NULL,
+    rate_limit JSONB DEFAULT '{}' NOT NULL,
+    caching JSONB DEFAULT '{}' NOT NULL,
+    quota JSONB DEFAULT '{}' NOT NULL,
+    access JSONB DEFAULT '{}' NOT NULL,
+    data_policy JSONB DEFAULT '{}' NOT NULL,
+    logging JSONB DEFAULT '{}' NOT NULL,
     health_check JSONB,
     next_check_at TIMESTAMP WITH TIME ZONE,
     status TEXT DEFAULT 'active' NOT NULL CONSTRAINT integration_status_check CHECK (status IN ('active', 'inactive', 'maintenance', 'deprecated')),
@@ -357,6 +399,7 @@ CREATE TABLE hub.integration (
     CONSTRAINT integration_tenant_id_name_key UNIQUE (tenant_id, name)
 );
 CREATE INDEX integration_next_check_idx ON hub.integration (next_check_at) WHERE next_check_at IS NOT NULL;
+CREATE INDEX integration_tags_idx ON hub.integration USING gin (tags);
 CREATE INDEX integration_tenant_id_id_idx ON hub.integration (tenant_id, id);
 
 CREATE TABLE hub.integration_health (
@@ -396,6 +439,16 @@ CREATE TABLE hub.integration_metric (
 );
 CREATE INDEX integration_metric_bucket_idx ON hub.integration_metric (bucket);
 CREATE INDEX integration_metric_tenant_id_bucket_idx ON hub.integration_metric (tenant_id, bucket);
+
+CREATE TABLE hub.integration_usage (
+    integration_id UUID NOT NULL,
+    period TEXT NOT NULL CONSTRAINT integration_usage_period_check CHECK (period IN ('day', 'month')),
+    begins DATE NOT NULL,
+    calls BIGINT DEFAULT '0' NOT NULL,
+    bytes BIGINT DEFAULT '0' NOT NULL,
+    CONSTRAINT integration_usage_pkey PRIMARY KEY (integration_id, period, begins)
+)
+ WITH (fillfactor = 50);
 
 CREATE TABLE hub.leader (
     name TEXT NOT NULL,
@@ -576,6 +629,7 @@ CREATE TABLE hub.api_key (
     name TEXT NOT NULL,
     secret_hash BYTEA NOT NULL,
     scopes TEXT[] NOT NULL,
+    roles TEXT[] DEFAULT '{}' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     expires_at TIMESTAMP WITH TIME ZONE,
     revoked_at TIMESTAMP WITH TIME ZONE,
@@ -585,6 +639,26 @@ CREATE TABLE hub.api_key (
     CONSTRAINT api_key_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES hub.tenant (id) ON DELETE CASCADE
 );
 CREATE INDEX api_key_tenant_id_idx ON hub.api_key (tenant_id);
+
+CREATE TABLE hub.authorization_request (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    integration_id UUID NOT NULL,
+    state_hash BYTEA,
+    secret_id UUID NOT NULL,
+    basis TEXT NOT NULL,
+    redirect_uri TEXT,
+    return_url TEXT,
+    interval_seconds INTEGER,
+    next_poll_at TIMESTAMP WITH TIME ZONE,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT authorization_request_pkey PRIMARY KEY (id),
+    CONSTRAINT authorization_request_state_hash_key UNIQUE (state_hash),
+    CONSTRAINT authorization_request_integration_id_fkey FOREIGN KEY(integration_id) REFERENCES hub.integration (id) ON DELETE CASCADE
+);
+CREATE INDEX authorization_request_expires_at_idx ON hub.authorization_request (expires_at);
+CREATE INDEX authorization_request_integration_id_idx ON hub.authorization_request (integration_id);
 
 CREATE TABLE hub.event_type_version (
     event_type_id UUID NOT NULL,
@@ -598,4 +672,69 @@ CREATE TABLE hub.event_type_version (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT event_type_version_pkey PRIMARY KEY (event_type_id, version),
     CONSTRAINT event_type_version_event_type_id_fkey FOREIGN KEY(event_type_id) REFERENCES hub.event_type (id) ON DELETE CASCADE
+);
+
+CREATE TABLE hub.execution_schedule (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    integration_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    input JSON DEFAULT '{}' NOT NULL,
+    cron TEXT,
+    timezone TEXT DEFAULT 'UTC' NOT NULL,
+    every_seconds DOUBLE PRECISION,
+    overlap TEXT NOT NULL CONSTRAINT execution_schedule_overlap_check CHECK (overlap IN ('skip', 'allow')),
+    paused BOOLEAN DEFAULT 'false' NOT NULL,
+    next_at TIMESTAMP WITH TIME ZONE,
+    last_at TIMESTAMP WITH TIME ZONE,
+    last_execution_id UUID,
+    created_by UUID,
+    version INTEGER DEFAULT '1' NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT execution_schedule_pkey PRIMARY KEY (id),
+    CONSTRAINT execution_schedule_tenant_id_name_key UNIQUE (tenant_id, name),
+    CONSTRAINT execution_schedule_integration_id_fkey FOREIGN KEY(integration_id) REFERENCES hub.integration (id) ON DELETE CASCADE
+);
+CREATE INDEX execution_schedule_integration_id_idx ON hub.execution_schedule (integration_id);
+CREATE INDEX execution_schedule_next_idx ON hub.execution_schedule (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX execution_schedule_tenant_id_id_idx ON hub.execution_schedule (tenant_id, id);
+
+CREATE TABLE hub.integration_grant (
+    integration_id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    state TEXT DEFAULT 'none' NOT NULL CONSTRAINT integration_grant_state_check CHECK (state IN ('none', 'active', 'needs_reauth')),
+    access_secret_id UUID,
+    refresh_secret_id UUID,
+    basis TEXT DEFAULT '' NOT NULL,
+    obtained_at TIMESTAMP WITH TIME ZONE,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    refresh_at TIMESTAMP WITH TIME ZONE,
+    scopes TEXT[] DEFAULT '{}' NOT NULL,
+    metadata JSONB DEFAULT '{}' NOT NULL,
+    version INTEGER DEFAULT '0' NOT NULL,
+    rejected_version INTEGER,
+    lease_owner TEXT,
+    lease_until TIMESTAMP WITH TIME ZONE,
+    fence BIGINT DEFAULT '0' NOT NULL,
+    intent_at TIMESTAMP WITH TIME ZONE,
+    failures INTEGER DEFAULT '0' NOT NULL,
+    not_before TIMESTAMP WITH TIME ZONE,
+    last_error TEXT,
+    refused_with TEXT,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT integration_grant_pkey PRIMARY KEY (integration_id),
+    CONSTRAINT integration_grant_integration_id_fkey FOREIGN KEY(integration_id) REFERENCES hub.integration (id) ON DELETE CASCADE
+);
+
+CREATE TABLE hub.integration_version (
+    integration_id UUID NOT NULL,
+    version INTEGER NOT NULL,
+    tenant_id UUID NOT NULL,
+    document JSONB NOT NULL,
+    changed_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT integration_version_pkey PRIMARY KEY (integration_id, version),
+    CONSTRAINT integration_version_integration_id_fkey FOREIGN KEY(integration_id) REFERENCES hub.integration (id) ON DELETE CASCADE
 );

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from hub.integrations.auth import api_key, basic, bearer, digest, hmac_signature, mtls, none, template
+from hub.integrations.auth import api_key, basic, bearer, digest, hmac_signature, mtls, none, oauth1, template
 from hub.integrations.auth.api_key import ApiKeyAuth
 from hub.integrations.auth.basic import BasicAuth
 from hub.integrations.auth.bearer import BearerAuth
@@ -14,6 +14,7 @@ from hub.integrations.auth.digest import DigestAuth
 from hub.integrations.auth.hmac_signature import HmacAuth
 from hub.integrations.auth.mtls import MtlsAuth
 from hub.integrations.auth.none import NoAuth
+from hub.integrations.auth.oauth1 import OAuth1Auth
 from hub.integrations.auth.template import TemplateAuth
 from hub.web.choices import told_by
 
@@ -30,13 +31,22 @@ MODES: dict[str, Mode] = {
         digest.MODE,
         template.MODE,
         hmac_signature.MODE,
+        oauth1.MODE,
         mtls.MODE,
     )
 }
 
 #: The form of `auth`: that of one mode.
 AuthForm = Annotated[
-    NoAuth | ApiKeyAuth | BasicAuth | BearerAuth | DigestAuth | TemplateAuth | HmacAuth | MtlsAuth,
+    NoAuth
+    | ApiKeyAuth
+    | BasicAuth
+    | BearerAuth
+    | DigestAuth
+    | TemplateAuth
+    | HmacAuth
+    | OAuth1Auth
+    | MtlsAuth,
     Field(discriminator="mode"),
     told_by("mode"),
 ]

@@ -52,7 +52,8 @@ def failure(
     Args:
         error: from `hub.net` or from a library that used its sockets.
         trace: how far the call had come.
-        deadline: the call's; when it is over, that is the cause, whatever a library made of it.
+        deadline: the call's, which tells how long it took; when it is over, that is the cause, whatever a library
+            made of it.
         cancellation: the same for the call's cancellation.
     """
     if cancellation is not None and cancellation.cancelled:
@@ -61,6 +62,8 @@ def failure(
         verdict = classify(TimeoutError(), trace.phase)
     else:
         verdict = classify(error, trace.phase)
+    if deadline is not None:
+        trace.timings.total_ms = deadline.spent * 1000
     return Outcome(None, *verdict, timings=trace.timings, peer=trace.peer)
 
 

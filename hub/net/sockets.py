@@ -33,10 +33,16 @@ class Deadline:
         seconds: from now.
     """
 
-    __slots__ = ("_end",)
+    __slots__ = ("_begun", "_end")
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._begun = time.monotonic()
+        self._end = self._begun + seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self._begun
 
     @property
     def over(self) -> bool:

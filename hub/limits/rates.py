@@ -26,10 +26,10 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from hub.limits.reach import CLOCK, PREFIX, OnOutage, OutOfReach
+from hub.limits.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,17 +118,6 @@ for _, key in ipairs(KEYS) do
 end
 return 1
 """
-
-
-class Turn(StrEnum):
-    """How a caller stands to the queue when it is denied."""
-
-    #: It does not wait (`on_limit: reject`): it is told the truth and takes no place.
-    REJECT = "reject"
-    #: It will wait, for the first time: it is sent to the end.
-    QUEUE = "queue"
-    #: It comes at the moment that an earlier denial told: it stays in front of those who never waited.
-    CALLED = "called"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import pytest
 import redis
 
-from hub.limits.rates import Bucket, Denied, RateLimiter, Taken, Turn
+from hub.limits.rates import Bucket, Denied, RateLimiter, Taken
 from hub.limits.reach import OnOutage, Reach, connect
+from hub.limits.turn import Turn
 from tests.integration.limits.conftest import VirtualReach
 
 #: A service that counts: it writes down its own time of each call.

@@ -1,0 +1,89 @@
+"""The rows of an answer, written as JSON while they come, inside the caps."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from hub.integrations.transports.database.verdict import Verdict
+from hub.net.outcome import ErrorClass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Rows:
+    """Of one call.
+
+    Args:
+        max_rows: more are left out.
+        max_bytes: of the answer; more is a fault.
+    """
+
+    def __init__(self, max_rows: int, max_bytes: int) -> None:
+        self.max_rows = max_rows
+        self.max_bytes = max_bytes
+        self.truncated = False
+        #: Rows that a statement changed, when it says so.
+        self.changed: int | None = None
+        self.more: dict[str, Any] = {}
+        self._columns: list[str] = []
+        self._rows: list[bytes] = []
+        self._size = 0
+
+    def name(self, columns: Sequence[str]) -> None:
+        """The columns of what follows. A name that appears again gets a number (`id`, `id_2`), so that none is lost."""
+        self._columns = []
+        taken: set[str] = set()
+        for column in columns:
+            unique, number = column, 1
+            while unique in taken:
+                number += 1
+                unique = f"{column}_{number}"
+            taken.add(unique)
+            self._columns.append(unique)
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take one row of JSON values.
+
+        Raises:
+            Verdict: the answer is too long.
+        """
+        if len(self._rows) >= self.max_rows:
+            self.truncated = True
+            return
+        row = _encode(dict(zip(self._columns, values, strict=True)))
+        self._size += len(row) + 1
+        if self._size > self.max_bytes:
+            raise self.too_large()
+        self._rows.append(row)
+
+    def too_large(self) -> Verdict:
+        """The fault of an answer over the cap."""
+        return Verdict(ErrorClass.TOO_LARGE, f"The answer is longer than {self.max_bytes} bytes.")
+
+    def body(self) -> bytes:
+        """The whole answer.
+
+        Raises:
+            Verdict: it is too long.
+        """
+        head = {
+            "columns": self._columns,
+            "row_count": len(self._rows) if self.changed is None else self.changed,
+            "truncated": self.truncated,
+            **self.more,
+        }
+        body = b'%s,"rows":[%s]}' % (
+            _encode(head)[:-1],
+            b",".join(self._rows),
+        )
+        if len(body) > self.max_bytes:
+            raise self.too_large()
+        return body
+
+
+def _encode(value: dict[str, Any]) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Half of a surrogate pair, which a JSON column may hold, becomes its escape again.
+    return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import base64
+import importlib.util
+from typing import Any
+
+import pytest
+
+from hub.integrations.transports.database import DatabaseTransport, parameters, statement
+from hub.integrations.transports.database import transport as module
+from hub.integrations.transports.database.address import parse as parse_address
+from hub.integrations.transports.database.postgresql_types import reader, write
+from hub.integrations.transports.database.rows import Rows
+from hub.integrations.transports.database.scram import Scram, ScramFault, prepare
+from hub.integrations.transports.database.verdict import Verdict, by_sqlstate
+from hub.net.outcome import ErrorClass
+
+PG: statement.Dialect = "postgresql"
+MY: statement.Dialect = "mysql"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "text", "slots"),
+    [
+        (PG, "SELECT :a, :b, :a", "SELECT $1, $2, $1", ("a", "b", "a")),
+        (MY, "SELECT :a, :b, :a", "SELECT ?, ?, ?", ("a", "b", "a")),
+        (PG, "SELECT ':a', \":b\", $$ :c $$, $t$ :d $$ $t$, E'\\':e' -- :f", None, ()),
+        (PG, "SELECT a::int, b[1:2], '{}'::json->':x'", None, ()),
+        (PG, "SELECT :a::int", "SELECT $1::int", ("a",)),
+        (PG, "SELECT /* :a /* ; */ :b */ :c", "SELECT   $1", ("c",)),
+        (MY, "SELECT /* :a /* ; */ :c", "SELECT   ?", ("c",)),
+        (MY, 'SELECT \':a\\\':b\', ":c""", `:d` # :e\n, @x := 1 -- :f', None, ()),
+        (PG, "-- first\nselect 1 ;  -- ;\n", None, ()),
+        (PG, "(SELECT 1) UNION (SELECT :a)", "(SELECT 1) UNION (SELECT $1)", ("a",)),
+        (PG, "SELECT 5 % 2, data ? 'key' FROM t", None, ()),
+        (PG, "SELECT 'it''s; fine'", None, ()),
+    ],
+)
+def test_parameters_are_found_where_they_are_and_nowhere_else(
+    dialect: statement.Dialect, sql: str, text: str | None, slots: tuple[str, ...]
+) -> None:
+    found, faults = statement.parse(sql, dialect, write=False)
+    assert faults == []
+    assert found is not None
+    assert found.slots == slots
+    if text is not None:
+        assert found.text == text
+
+
+@pytest.mark.parametrize(
+    ("sql", "fault"),
+    [
+        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELECT 1; :a", "one statement"),
+        ("SELECT 'a", "not closed"),
+        ('SELECT "a', "not closed"),
+        ("SELECT $$a", "not closed"),
+        ("SELECT /* a", "does not end"),
+        ("SELECT $1", "`:name`"),
+        ("SELECT %s", "`:name`"),
+        ("SELECT %(a)s", "`:name`"),
+        ("COPY t TO STDOUT", "COPY"),
+        ("\\copy t from 'f'", "commands of a client"),
+        ("SET ROLE admin", "SET"),
+        ("COMMIT", "transaction of its own"),
+        ("BEGIN", "transaction of its own"),
+        ("DROP TABLE t", "DROP"),
+        ("INSERT INTO t VALUES (1)", "mode: write"),
+        ("CALL p()", "mode: write"),
+        ("-- nothing", "no statement"),
+        ("   ", "no statement"),
+        ("SELECT 1\0", "NUL"),
+        ("SELECT '\ud800'", "Unicode"),
+        ("SELECT 1 INTO OUTFILE '/tmp/x'", "files"),
+    ],
+)
+def test_what_may_not_run_is_refused_with_a_reason(sql: str, fault: str) -> None:
+    found, faults = statement.parse(sql, PG, write=False)
+    assert found is None
+    assert any(fault in text for text in faults), faults
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT 1 /*! INTO OUTFILE 'x' */", "SELECT /*M! 1 */", "SELECT ?", "LOAD DATA INFILE 'x' INTO TABLE t"],
+)
+def test_mysql_has_dangers_of_its_own(sql: str) -> None:
+    found, _ = statement.parse(sql, MY, write=True)
+    assert found is None
+
+
+@pytest.mark.parametrize(
+    "verb", ["INSERT INTO t VALUES (:a)", "UPDATE t SET a = :a", "DELETE FROM t", "CALL p(:a)"]
+)
+def test_a_write_may_change_data(verb: str) -> None:
+    assert statement.parse(verb, PG, write=True)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("integer", 1.5), ("integer", True), ("integer", "1"), ("number", "1"), ("decimal", 1.5), ("decimal", "1,5"),
+        ("decimal", "NaN"), ("boolean", 1), ("date", "2026-13-01"), ("date", 5), ("timestamp", "noon"),
+        ("bytes", "AP8"), ("bytes", "ä==="), ("uuid", "x"), ("text", 5), ("any", {"a": 1}), ("any", [{"a": 1}]),
+        ("any", ["\0"]), ("any", [[[[[[[1]]]]]]]),
+    ],
+)  # fmt: skip
+def test_values_of_another_type_are_refused(type_: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=r"must|is|holds"):
+        parameters.convert(value, type_)
+
+
+def test_scram_agrees_with_the_example_of_rfc_7677() -> None:
+    # Its user name stands in the first message, where PostgreSQL wants none; the proof is over what was said.
+    exchange = Scram("pencil", "rOprNGfwEbeRWgbNEkqO")
+    exchange._bare = "n=user,r=rOprNGfwEbeRWgbNEkqO"
+    first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+    assert exchange.answer(first) == (
+        b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+    )
+    exchange.check(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+    with pytest.raises(ScramFault):
+        exchange.check(b"v=" + base64.b64encode(bytes(32)))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [b"", b"r=other,s=AAAA,i=1", b"r=nonce,s=AAAA,i=1", b"r=nonceX,s=AAAA,i=0", b"r=nonceX,s=AAAA,i=99999999",
+     b"r=nonceX,s=!,i=1", b"r=nonceX,i=1", b"r=nonceX,s=AAAA,i=x", b"\xff"],
+)  # fmt: skip
+def test_scram_believes_no_server_that_is_out_of_line(first: bytes) -> None:
+    with pytest.raises(ScramFault):
+        Scram("secret", "nonce").answer(first)
+    with pytest.raises(ScramFault):
+        Scram("secret", "nonce").check(b"v=")
+
+
+@pytest.mark.parametrize(
+    ("given", "prepared"),
+    [
+        ("I\u00adX", "IX"),
+        ("\u00aa", "a"),
+        ("\u2168", "IX"),
+        ("a\u00a0b", "a b"),
+        ("\u0627\u0031", "\u06271"),
+        ("pw\u0007é", "pw\u0007é"),
+    ],
+)
+def test_passwords_are_prepared_as_rfc_4013_says_or_left_alone(given: str, prepared: str) -> None:
+    assert prepare(given) == prepared.encode()
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        (16, "f", False), (23, "-7", -7), (701, "Infinity", "Infinity"), (1700, "1.50", "1.50"),
+        (1114, "2026-01-31 12:00:00", "2026-01-31T12:00:00"), (1184, "2026-01-31 12:00:00+05:30", "2026-01-31T12:00:00+05:30"),
+        (1007, "{{1,2},{3,NULL}}", [[1, 2], [3, None]]), (1009, '{"",NULL,"NULL","a,}"}', ["", None, "NULL", "a,}"]),
+        (3802, "[1]", [1]), (3802, "not json", "not json"), (99999, "text", "text"),
+    ],
+)  # fmt: skip
+def test_texts_of_postgresql_become_json(type_: int, text: str, value: Any) -> None:
+    assert reader(type_)(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, b"true"), (1, b"1"), (1.5, b"1.5"), (b"\0", b"\\x00"), (None, None), ([1, None, 'a"b\\'], b'{"1",NULL,"a\\"b\\\\"}'), ([], b"{}")],
+)  # fmt: skip
+def test_values_become_texts_of_postgresql(value: Any, text: bytes | None) -> None:
+    assert write(value) == text
+
+
+@pytest.mark.parametrize(
+    ("code", "error_class"),
+    [
+        ("28P01", ErrorClass.UNAUTHORIZED), ("40001", ErrorClass.PROVIDER_BUSY), ("40P01", ErrorClass.PROVIDER_BUSY),
+        ("40003", ErrorClass.PROVIDER_ERROR), ("53300", ErrorClass.PROVIDER_BUSY), ("57P03", ErrorClass.PROVIDER_BUSY),
+        ("57014", ErrorClass.TIMEOUT), ("23505", ErrorClass.PROVIDER_ERROR), ("", ErrorClass.PROVIDER_ERROR),
+    ],
+)  # fmt: skip
+def test_codes_have_their_class(code: str, error_class: ErrorClass) -> None:
+    assert by_sqlstate(code) is error_class
+
+
+def test_the_answer_keeps_to_its_caps_with_its_last_byte() -> None:
+    rows = Rows(10, 98)
+    rows.name(["a", "a", "a_2"])
+    rows.add([1, 2, 3])
+    body = rows.body()
+    assert (
+        body
+        == b'{"columns":["a","a_2","a_2_2"],"row_count":1,"truncated":false,"rows":[{"a":1,"a_2":2,"a_2_2":3}]}'
+    )
+    assert len(body) == 98
+    rows = Rows(10, 97)
+    rows.name(["a", "a", "a_2"])
+    rows.add([1, 2, 3])
+    with pytest.raises(Verdict):
+        rows.body()
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("sqlite:///x.db", "SQLite"), ("postgresql://h:5432", "name of one database"), ("postgresql://h/a/b", "name of one"),
+        ("mysql://h/%00", "cannot exist"), ("postgresql://h/db", None), ("mysql://h/db", None), ("https://h/", None),
+    ],
+)  # fmt: skip
+def test_an_address_names_one_database(url: str, fault: str | None) -> None:
+    transport = DatabaseTransport()
+    faults = transport.settings_faults(transport.settings_form(), url)
+    assert [found.path for found in faults] == (["base_url"] if fault else [])
+    assert all(fault in found.message for found in faults if fault)
+
+
+def test_the_parts_of_an_address() -> None:
+    found = parse_address("postgresql://[2001:db8::1]/my%20db", {"postgresql": 5432})
+    assert (found.host, found.port, found.database) == ("2001:db8::1", 5432, "my db")
+
+
+def test_without_its_package_mysql_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        module, "find_spec", lambda name: None if name == "pymysql" else importlib.util.find_spec(name)
+    )
+    [fault] = DatabaseTransport().settings_faults(None, "mysql://h/db")
+    assert "integration-hub[mysql]" in fault.message
+
+
+def test_every_fault_of_an_operation_is_named_with_its_path() -> None:
+    transport = DatabaseTransport()
+    form = transport.operation_form(
+        sql="SELECT :a", parameters={"a": {"type": "integer", "default": "x"}, "b": {}}
+    )
+    assert [fault.path for fault in transport.operation_faults(form, None, "operations.do")] == [
+        "operations.do.parameters.a.default",
+        "operations.do.parameters.b",
+    ]
+    broken = transport.operation_form(sql="SELECT 1; SELECT 2")
+    assert [fault.path for fault in transport.operation_faults(broken, None, "operations.do")] == [
+        "operations.do.sql"
+    ]
+    only_mysql = transport.operation_form(sql="SELECT `a'b`")
+    assert transport.operation_faults(only_mysql, None, "operations.do") == []

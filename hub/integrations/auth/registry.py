@@ -6,8 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from hub.integrations.auth import api_key, basic, bearer, digest, hmac_signature, mtls, none, oauth1, template
+from hub.integrations.auth import (
+    api_key,
+    aws_sigv4,
+    basic,
+    bearer,
+    digest,
+    hmac_signature,
+    mtls,
+    none,
+    oauth1,
+    template,
+)
 from hub.integrations.auth.api_key import ApiKeyAuth
+from hub.integrations.auth.aws_sigv4 import AwsSigV4Auth
 from hub.integrations.auth.basic import BasicAuth
 from hub.integrations.auth.bearer import BearerAuth
 from hub.integrations.auth.digest import DigestAuth
@@ -32,6 +44,7 @@ MODES: dict[str, Mode] = {
         template.MODE,
         hmac_signature.MODE,
         oauth1.MODE,
+        aws_sigv4.MODE,
         mtls.MODE,
     )
 }
@@ -46,6 +59,7 @@ AuthForm = Annotated[
     | TemplateAuth
     | HmacAuth
     | OAuth1Auth
+    | AwsSigV4Auth
     | MtlsAuth,
     Field(discriminator="mode"),
     told_by("mode"),

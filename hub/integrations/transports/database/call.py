@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hub.net.sockets import PlainSocket
 
 #: For ending a statement on the server whose call is over.
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class DatabaseSettings(Form):
         default=None,
         min_length=1,
         max_length=128,
-        description="For a login without a password (by client certificate), with `auth.mode` none.",
+        description="For a login without a password (by client certificate), with `auth.mode` mtls or none.",
     )
 
 

@@ -269,6 +269,8 @@ def _verdict(error: Exception) -> Verdict:
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     cause = getattr(error, "original_exception", None) or error.__context__
+    if type(error).__name__ == "InternalError" and not number:  # packets out of order
+        return Verdict(ErrorClass.PROTOCOL, "The answer is not valid MySQL.")
     if number in _LOST or not number:
         if isinstance(cause, OSError):
             raise cause

@@ -25,7 +25,6 @@ from hub.integrations.transports.interface import Prepared, Transport
 from hub.net.faults import failure
 from hub.net.identity import context as tls_context
 from hub.net.outcome import ErrorClass, Outcome
-from hub.net.pool import ConnectionPool
 from hub.net.sockets import Deadline
 from hub.net.trace import Phase, Trace
 
@@ -35,11 +34,10 @@ if TYPE_CHECKING:
 
     from hub.integrations.auth.mode import Credentials
     from hub.integrations.transports.interface import Caps, Connection
+    from hub.net.pool import ConnectionPool
     from hub.net.session import GuardedSession
 
 _PORTS = {"postgresql": postgresql.PORT, "mysql": mysql.PORT}
-_IDLE_SECONDS = 60.0
-_MAX_IDLE = 100
 _PROBE = Statement("select", "SELECT 1", ())
 # A call that ended so may still be running on the server.
 _GIVEN_UP = frozenset({ErrorClass.TIMEOUT, ErrorClass.CANCELLED, ErrorClass.TOO_LARGE})
@@ -50,13 +48,9 @@ class DatabaseTransport(Transport):
 
     name = "database"
     schemes: ClassVar[Mapping[str, int]] = _PORTS
-    auth_modes = frozenset({"basic", "none"})
+    auth_modes = frozenset({"basic", "mtls", "none"})
     settings_form = DatabaseSettings
     operation_form = DatabaseOperation
-
-    def __init__(self) -> None:
-        # It starts no thread before a connection is given to it.
-        self._pool = ConnectionPool(_IDLE_SECONDS, _MAX_IDLE)
 
     def settings_faults(self, settings: Any, base_url: str) -> list[FieldError]:
         """See `Transport`."""
@@ -104,7 +98,11 @@ class DatabaseTransport(Transport):
         self, connection: Connection, operation: str, given: Any, *, field: str = "input"
     ) -> Prepared:
         """See `Transport`."""
-        form: DatabaseOperation = connection.operations[operation]
+        form: DatabaseOperation | None = connection.operations.get(operation)
+        if form is None:
+            known = ", ".join(sorted(connection.operations)) or "none"
+            text = f"this integration has no such operation; it has {known}"
+            raise Invalid(f"operation: {text}.", fields=(FieldError("operation", text),))
         write = form.mode == "write"
         dialect: statement.Dialect = "mysql" if connection.base_url.startswith("mysql:") else "postgresql"
         read, texts = _parse(form.sql, dialect, write)
@@ -173,7 +171,8 @@ class DatabaseTransport(Transport):
                 caps.cancellation,
                 trace,
             )
-            body = self._run(call, query, (connection.pool_key, login), caps.max_bytes)
+            kept = _Kept(session.pool, ("database", connection.pool_key, call.address, login, connection.tls))
+            body = _run(call, query, kept, caps.max_bytes)
         except Verdict as verdict:
             ours = caps.cancellation.cancelled or (deadline.over and verdict.error_class is ErrorClass.RESET)
             outcome = (
@@ -189,40 +188,22 @@ class DatabaseTransport(Transport):
         outcome.timings.total_ms = (time.perf_counter() - begun) * 1000
         return outcome
 
-    def _run(self, call: Call, query: Query, key: Hashable, max_bytes: int) -> bytes:
-        rows = Rows(query.max_rows, max_bytes)
-        kept = self._take(call, key)
-        if kept is not None:
-            try:
-                return self._use(kept, call, query, rows, key)
-            except Stale:
-                pass
-        return self._use(_open(call), call, query, rows, key)
 
-    def _use(self, session: Session, call: Call, query: Query, rows: Rows, key: Hashable) -> bytes:
-        try:
-            session.run(call, query, rows)
-            body = rows.body()
-        except Verdict as verdict:
-            if verdict.error_class in _GIVEN_UP or not verdict.sqlstate:
-                _give_up(session, call)
-            else:
-                self._give(session, key)
-            raise
-        except Stale:
-            session.close()
-            raise
-        except BaseException:
-            _give_up(session, call)
-            raise
-        if session.reusable:
-            self._give(session, key)
-        else:
-            _give_up(session, call)
-        return body
+class _Kept:
+    """The idle connections of one integration and login.
 
-    def _take(self, call: Call, key: Hashable) -> Session | None:
-        found = cast("Session | None", self._pool.take(key))
+    Args:
+        pool: of everything that is idle; it closes them after a minute.
+        key: what they are kept under.
+    """
+
+    def __init__(self, pool: ConnectionPool, key: Hashable) -> None:
+        self._pool = pool
+        self._key = key
+
+    def take(self, call: Call) -> Session | None:
+        """One that belongs to this call from now on, if there is one."""
+        found = cast("Session | None", self._pool.take(self._key))
         if found is None:
             return None
         try:
@@ -237,12 +218,47 @@ class DatabaseTransport(Transport):
         call.trace.phase = Phase.SEND
         return found
 
-    def _give(self, session: Session, key: Hashable) -> None:
+    def give(self, session: Session) -> None:
+        """Keep one whose call is over."""
         if session.sock.release():
             session.sock.bound(None)
-            self._pool.give(key, cast("Any", session))
+            self._pool.give(self._key, cast("Any", session))
         else:
             session.close()
+
+
+def _run(call: Call, query: Query, idle: _Kept, max_bytes: int) -> bytes:
+    rows = Rows(query.max_rows, max_bytes)
+    kept = idle.take(call)
+    if kept is not None:
+        try:
+            return _use(kept, call, query, rows, idle)
+        except Stale:
+            pass
+    return _use(_open(call), call, query, rows, idle)
+
+
+def _use(session: Session, call: Call, query: Query, rows: Rows, idle: _Kept) -> bytes:
+    try:
+        session.run(call, query, rows)
+        body = rows.body()
+    except Verdict as verdict:
+        if verdict.error_class in _GIVEN_UP or not verdict.sqlstate:
+            _give_up(session, call)
+        else:
+            idle.give(session)
+        raise
+    except Stale:
+        session.close()
+        raise
+    except BaseException:
+        _give_up(session, call)
+        raise
+    if session.reusable:
+        idle.give(session)
+    else:
+        _give_up(session, call)
+    return body
 
 
 def _open(call: Call) -> Session:

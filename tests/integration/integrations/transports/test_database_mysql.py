@@ -6,16 +6,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from hub.core.errors import Invalid
 from hub.integrations.transports.database import DatabaseTransport
+from hub.integrations.transports.database.forms import DatabaseOperation, DatabaseSettings
 from hub.net import AddressPolicy, ErrorClass
 from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
 from tests.integration.integrations.transports.calls import Caller, basic
+from tests.integration.integrations.transports.conformance import Conformance
 from tests.integration.integrations.transports.mariadb import PASSWORD, Mariadb, running_mariadb
 from tests.integration.integrations.transports.relay import Relay, relaying
 from tests.support.waiting import until
@@ -363,3 +365,24 @@ def test_a_server_that_speaks_something_else_harms_nobody(make: Make, says: byte
     assert outcome.error_class in {
         ErrorClass.PROTOCOL, ErrorClass.PROVIDER_BUSY, ErrorClass.TOO_LARGE, ErrorClass.RESET, ErrorClass.TIMEOUT,
     }, outcome  # fmt: skip
+
+
+class TestConformance(Conformance):
+    transport = DatabaseTransport()
+    scheme = "mysql"
+    path = "/information_schema"
+    settings = DatabaseSettings(tls="require")
+    operations: ClassVar[dict[str, Any]] = {
+        "small": DatabaseOperation(sql="SELECT 1 AS one"),
+        "large": DatabaseOperation(
+            sql="SELECT repeat('x', 1000000) AS x UNION ALL SELECT repeat('y', 3500000)"
+        ),
+    }
+    small = ("small", None)
+    large = ("large", None)
+    good = basic("app", PASSWORD)
+    bad = basic("app", "canary-bad-password")
+
+    @pytest.fixture
+    def port(self, server: Mariadb) -> int:
+        return server.port

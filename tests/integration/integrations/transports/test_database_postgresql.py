@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
@@ -17,10 +17,12 @@ import trustme
 
 from hub.core.errors import Invalid
 from hub.integrations.transports.database import DatabaseTransport
+from hub.integrations.transports.database.forms import DatabaseOperation, DatabaseSettings
 from hub.net import AddressPolicy, ErrorClass
 from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
 from tests.integration.integrations.transports.calls import Caller, basic
+from tests.integration.integrations.transports.conformance import Conformance
 from tests.integration.integrations.transports.relay import Relay, relaying
 from tests.support.waiting import until
 
@@ -593,3 +595,26 @@ def test_what_is_prepared_says_what_it_is(make: Make) -> None:
     writer = make("DELETE FROM person", mode="write")
     prepared = writer.transport.prepare(writer.connection, "do", None)
     assert (prepared.method, prepared.safe, prepared.idempotent) == ("DELETE", False, False)
+
+
+class TestConformance(Conformance):
+    transport = DatabaseTransport()
+    scheme = "postgresql"
+    path = "/hub"
+    settings = DatabaseSettings(tls="disable")
+    operations: ClassVar[dict[str, Any]] = {
+        "small": DatabaseOperation(sql="SELECT 1 AS one"),
+        "large": DatabaseOperation(
+            sql="SELECT repeat('x', 1000) AS x FROM generate_series(1, 4100)", max_rows=5000
+        ),
+    }
+    small = ("small", None)
+    large = ("large", None)
+    good = basic("wire_scram", PASSWORD)
+    bad = basic("wire_scram", "canary-bad-password")
+    # The server says whose password it refuses; a login that is cut off by an error text is one.
+    garbled = frozenset({ErrorClass.PROTOCOL})
+
+    @pytest.fixture
+    def port(self, relay: Relay) -> int:
+        return relay.port

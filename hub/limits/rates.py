@@ -68,7 +68,6 @@ for i = 1, #KEYS / 2 do
     step = tonumber(ARGV[4 * i + 3]),
   }
   b.stale = now - math.max(last, b.paused) > tonumber(ARGV[4 * i + 4])
-  if b.stale then b.called, b.queue = 0, 0 end
   buckets[i] = b
   local ready = math.max(b.tat + b.take - b.depth, b.paused)
   if ready > now then
@@ -273,7 +272,9 @@ def _amounts(bucket: Bucket, cost: int) -> tuple[int, int, int, int]:
 
 def _state_key(bucket: Bucket) -> str:
     # The rate is part of the key: a changed limit starts a bucket of its own and inherits no debt in other units.
-    return f"{PREFIX}rate:{bucket.limit}/{bucket.period}/{bucket.burst}:{bucket.key}"
+    # `10` and `10.0` are one rate.
+    rate = f"{float(bucket.limit or 0)}/{float(bucket.period)}/{bucket.burst}"
+    return f"{PREFIX}rate:{rate}:{bucket.key}"
 
 
 def _pause_key(key: str) -> str:

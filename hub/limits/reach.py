@@ -54,13 +54,13 @@ def connect(url: str, *, connections: int = 32, timeout: float = 0.5) -> redis.R
 
     Args:
         url: redis://, rediss:// or unix://.
-        connections: at most; more threads than that take turns.
-        timeout: seconds; of connecting, of an answer, and of waiting for a turn, each.
+        connections: at most; more threads than that take turns, for four timeouts.
+        timeout: seconds; of connecting, and of an answer.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
-        timeout=timeout,
+        timeout=4 * timeout,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),

@@ -180,6 +180,11 @@ def test_a_changed_limit_inherits_no_debt(limiter: RateLimiter) -> None:
     assert taken(limiter, Bucket("b", 100, 1.0))
 
 
+def test_ten_and_ten_point_nothing_are_one_rate(limiter: RateLimiter) -> None:
+    assert taken(limiter, Bucket("b", 1, 60))
+    assert not taken(limiter, Bucket("b", 1.0, 60.0))
+
+
 def test_no_bucket_no_round_trip(client: redis.Redis, limiter: RateLimiter) -> None:
     before = client.info("stats")["total_commands_processed"]
     assert limiter.take([]) == Taken()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -69,6 +70,43 @@ def test_a_paused_redis_costs_three_timeouts_and_then_nothing_until_it_is_tried_
     now = 1.0
     assert limiter.take(BUCKETS) == Taken()
     assert limiter.take(BUCKETS) == Taken()
+
+
+def together(count: int, action: Callable[[], Taken | Denied]) -> list[Taken | Denied]:
+    answers: list[Taken | Denied] = []
+    barrier = threading.Barrier(count)
+
+    def run() -> None:
+        barrier.wait()
+        answers.append(action())
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_more_threads_than_connections_take_turns(redis_url: str) -> None:
+    with connect(redis_url, connections=2) as client:
+        limiter = RateLimiter(Reach(client), on_outage=OnOutage.REFUSE)
+        answers = together(200, lambda: limiter.take(BUCKETS))
+    assert sum(isinstance(answer, Taken) for answer in answers) >= 100
+    assert all(answer.bucket == "b" for answer in answers if isinstance(answer, Denied))
+
+
+def test_threads_that_wait_for_a_connection_of_a_paused_redis_are_not_held_for_long(
+    own_valkey: OwnValkey,
+) -> None:
+    with connect(own_valkey.url, connections=2, timeout=0.1) as client:
+        limiter = RateLimiter(Reach(client), on_outage=OnOutage.ADMIT)
+        assert limiter.take(BUCKETS) == Taken()
+        own_valkey.pause()
+        began = time.monotonic()
+        assert together(200, lambda: limiter.take(BUCKETS)) == [Taken(counted=False)] * 200
+        assert time.monotonic() - began < 2
+        own_valkey.resume()
 
 
 def test_after_a_restart_the_next_call_is_counted_again(own_valkey: OwnValkey, own: redis.Redis) -> None:

@@ -33,6 +33,7 @@ def read_all(
     room, total_ms = max_bytes, 0.0
     last: Outcome | None = None
     while True:
+        number = pages.count + 1
         outcome = call(page.url, page.body, room)
         total_ms += outcome.timings.total_ms
         outcome.timings.total_ms = total_ms
@@ -41,13 +42,13 @@ def read_all(
             return _whole(last, pages, Stop.MAX_BYTES, page)
         if not outcome.ok:
             if last is not None:
-                outcome.message = f"Page {pages.count + 1}: {outcome.message}"
+                outcome.message = f"Page {number}: {outcome.message}"
             return outcome
         try:
             following = pages.add(page, outcome)
         except PageError as error:
             outcome.error_class = ErrorClass.PROVIDER_ERROR
-            outcome.message = f"Page {pages.count + 1} cannot be read: {error}."
+            outcome.message = f"Page {number} cannot be read: {error}."
             return outcome
         if following is None or isinstance(following, Stop):
             return _whole(outcome, pages, following, None)

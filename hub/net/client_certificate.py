@@ -1,7 +1,7 @@
 """A TLS client certificate: who the hub is to a receiver that asks for one (mutual TLS, RFC 8446, 4.4.2).
 
 Promises: what `parse` returns can be used for a handshake now; the private key stays in memory, never in a
-file, a log or an error. Leaves to others: storing it (`hub.vault`), presenting it (`transfer`), and whether
+file, a log or an error. Leaves to others: storing it (`hub.vault`), presenting it (`transfer`, `identity`), and whether
 the receiver takes it.
 """
 

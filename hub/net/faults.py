@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hub.core.errors import Invalid
 from hub.net.cancellation import Cancelled
 from hub.net.decoding import DecodingError
+from hub.net.identity import UnusableIdentity
 from hub.net.outcome import ErrorClass, Outcome, safe_text
 from hub.net.policy import EgressRefused
 from hub.net.trace import Phase, Trace
@@ -75,6 +76,8 @@ def classify(  # noqa: PLR0911 - one line a case
         return CANCELLED
     if isinstance(error, (EgressRefused, Invalid)):
         return ErrorClass.REFUSED_BY_POLICY, error.detail
+    if isinstance(error, UnusableIdentity):
+        return ErrorClass.INTERNAL, error.detail
     if isinstance(error, DecodingError):
         return ErrorClass.PROTOCOL, str(error)
     if isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from hub.core.errors import HubError
 from hub.net.sockets import TlsContext
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 # One with the usual list of authorities takes about a megabyte, and some milliseconds to make.
 _KEPT_CONTEXTS = 64
+
+
+class UnusableIdentity(HubError):
+    """The stored client certificate, its key or the authorities cannot be used for TLS; replace them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def context(
         alpn: protocols to offer (RFC 7301), such as `http/1.1`.
 
     Raises:
-        ssl.SSLError: certificate and key, or the authorities, cannot be used; `client_certificate` lets none such in.
+        UnusableIdentity: `client_certificate` lets none such in.
     """
     made = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -59,16 +64,21 @@ def context(
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if alpn:
         made.set_alpn_protocols(list(alpn))
-    if identity is not None and identity.ca is not None:
-        made.load_verify_locations(cadata=identity.ca.decode("ascii"))
-    elif default_ca is not None:
-        made.load_verify_locations(default_ca)
-    else:
-        made.load_default_certs()
-    if identity is not None and identity.certificate is not None:
-        certificate = identity.certificate
-        with _file(certificate.chain + certificate.key.reveal().encode()) as path:
-            made.load_cert_chain(path)
+    try:
+        if identity is not None and identity.ca is not None:
+            made.load_verify_locations(cadata=identity.ca.decode("ascii"))
+        elif default_ca is not None:
+            made.load_verify_locations(default_ca)
+        else:
+            made.load_default_certs()
+        if identity is not None and identity.certificate is not None:
+            certificate = identity.certificate
+            with _file(certificate.chain + certificate.key.reveal().encode()) as path:
+                made.load_cert_chain(path)
+    except (ssl.SSLError, ValueError):
+        raise UnusableIdentity(
+            "The stored client certificate, its key or the authorities cannot be used for TLS; replace them."
+        ) from None
     return made
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hub.core.secret import Secret
 from hub.net.client_certificate import ClientCertificate
-from hub.net.identity import TlsIdentity, context
+from hub.net.identity import TlsIdentity, UnusableIdentity, context
 from tests.integration.net.hostile import client_identity
 
 NOW = dt.datetime.now(dt.UTC)
@@ -70,11 +70,13 @@ def test_the_private_key_is_in_no_file_afterwards(
     assert len(list(Path("/dev/fd").iterdir())) == descriptors
 
 
-def test_a_stored_pair_that_does_not_fit_is_an_error_without_the_key() -> None:
+def test_what_is_stored_and_cannot_be_used_is_an_error_without_the_key() -> None:
     alice, bob = _certificate("alice"), _certificate("bob")
-    with pytest.raises(ssl.SSLError) as caught:
-        context(TlsIdentity(ClientCertificate(alice.chain, bob.key)), default_ca=None)
-    assert "PRIVATE" not in str(caught.value)
+    for identity in (TlsIdentity(ClientCertificate(alice.chain, bob.key)), TlsIdentity(ca=b"none")):
+        with pytest.raises(UnusableIdentity) as caught:
+            context(identity, default_ca=None)
+        assert "PRIVATE" not in str(caught.value)
+        assert not isinstance(caught.value, OSError)
 
 
 def test_an_identity_does_not_show_its_key() -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 from hub.integrations.auth import (
     api_key,
     aws_sigv4,
+    azure_shared_key,
     basic,
     bearer,
     digest,
@@ -20,6 +21,7 @@ from hub.integrations.auth import (
 )
 from hub.integrations.auth.api_key import ApiKeyAuth
 from hub.integrations.auth.aws_sigv4 import AwsSigV4Auth
+from hub.integrations.auth.azure_shared_key import AzureSharedKeyAuth
 from hub.integrations.auth.basic import BasicAuth
 from hub.integrations.auth.bearer import BearerAuth
 from hub.integrations.auth.digest import DigestAuth
@@ -45,6 +47,7 @@ MODES: dict[str, Mode] = {
         hmac_signature.MODE,
         oauth1.MODE,
         aws_sigv4.MODE,
+        azure_shared_key.MODE,
         mtls.MODE,
     )
 }
@@ -60,6 +63,7 @@ AuthForm = Annotated[
     | HmacAuth
     | OAuth1Auth
     | AwsSigV4Auth
+    | AzureSharedKeyAuth
     | MtlsAuth,
     Field(discriminator="mode"),
     told_by("mode"),

@@ -2,7 +2,7 @@
 
 | module | noun |
 | --- | --- |
-| `models`, `store` | the tables, and every statement |
+| `models`, `store`, `request_store` | the tables, and every statement |
 | `holder` | an integration as its grant sees it |
 | `grant`, `decision` | what is stored of a grant; what to do about it (pure) |
 | `keeper` | the door: credentials for a call, from memory where they are |

@@ -13,13 +13,15 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from hub.integrations.auth import google_service_account, login_call, oauth2_modes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-    from uuid import UUID
+
+    from sqlalchemy import Row
 
     from hub.core.secret import Secret
     from hub.integrations.auth.mode import Mode
@@ -28,6 +30,8 @@ MODES: Mapping[str, Mode] = {
     mode.name: mode for mode in (oauth2_modes.MODE, google_service_account.MODE, login_call.MODE)
 }
 _GIVEN_BY_PEOPLE = (*oauth2_modes.INTERACTIVE, "refresh_token")
+#: Whoever could change one of these could have a token sent to himself.
+_NAMED = ("grant", "client_id", "token_url", "authorize_url", "device_url", "revocation_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,27 @@ class Holder:
             object.__setattr__(self, "basis", self.asked)
             return
         given = None if self.given_refresh_token is None else str(self.secret_ids.get("refresh_token"))
-        named = [self.parameters.get(name) for name in ("grant", "client_id", "token_url", "authorize_url")]
+        named = [self.parameters.get(name) for name in _NAMED]
         object.__setattr__(self, "basis", _digest([everything[1], named, given]))
+
+    @classmethod
+    def of(cls, row: Row[Any], opened: Mapping[UUID, Secret]) -> Holder:
+        """An integration as it is stored.
+
+        Args:
+            row: with `id`, `tenant_id`, `base_url`, `auth` and `secret_ids`.
+            opened: its secrets by vault id; one that is missing could not be read.
+        """
+        ids = {name: UUID(text) for name, text in row.secret_ids.items()}
+        fields = MODES[row.auth["mode"]].form.model_fields if obtains(row.auth) else {}
+        return cls(
+            id=row.id,
+            tenant_id=row.tenant_id,
+            base_url=row.base_url,
+            parameters=row.auth,
+            secrets={name: opened[one] for name, one in ids.items() if name in fields and one in opened},
+            secret_ids=ids,
+        )
 
     @property
     def mode(self) -> Mode:

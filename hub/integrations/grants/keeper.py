@@ -190,8 +190,8 @@ class Grants:
         """Renew now because a person asks, whatever went wrong before. Takes up to 10 s.
 
         Raises:
-            NotYet: somebody else does it at this moment.
-            NeedsReauth: only a person can give it.
+            NotYet: somebody else does it at this moment, or the provider did not answer.
+            NeedsReauth: only a person can give it, or the provider refused.
             NotFound: the integration was deleted.
         """
         seen = self.refresher.look(holder)
@@ -202,6 +202,10 @@ class Grants:
             raise NotYet("The token is being renewed at this moment.", step.seconds)
         self.refresher.renew(holder, seen.grant)
         self.forget(holder.id)
+        after = self.refresher.look(holder).grant
+        if after.version == seen.grant.version:
+            reason = after.last_error or "Somebody else renews the token at this moment."
+            raise NeedsReauth(reason) if after.state == "needs_reauth" else NotYet(reason, after.rest_left)
 
     def forget(self, integration_id: UUID) -> None:
         """Look at this grant anew before it is used again in this process."""

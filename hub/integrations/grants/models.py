@@ -73,6 +73,8 @@ authorization_request = Table(
     # In the vault: the PKCE verifier, or the device code.
     Column("secret_id", Uuid, nullable=False),
     Column("basis", Text, nullable=False),
+    # The API key that sent the person.
+    Column("started_by", Uuid),
     Column("redirect_uri", Text),
     Column("return_url", Text),
     Column("interval_seconds", Integer),

@@ -647,6 +647,7 @@ CREATE TABLE hub.authorization_request (
     state_hash BYTEA,
     secret_id UUID NOT NULL,
     basis TEXT NOT NULL,
+    started_by UUID,
     redirect_uri TEXT,
     return_url TEXT,
     interval_seconds INTEGER,

@@ -11,6 +11,8 @@ from hub.core.clock import SystemClock
 from hub.core.errors import ConfigError
 from hub.core.settings import Settings, get_settings
 from hub.db.engine import forget_engine, get_engine
+from hub.integrations.pipeline.call import Tools
+from hub.integrations.pipeline.tools import Limits
 from hub.net.multi import MultiSender
 from hub.net.policy import AddressPolicy
 from hub.net.session import GuardedSession
@@ -62,6 +64,17 @@ def get_policy() -> AddressPolicy:
 
 
 @lru_cache(maxsize=1)
+def get_tools() -> Tools:
+    """What calls of integrations use; connections and tokens are reused between pumps."""
+    redis_url = get_settings().redis_url
+    return Tools(
+        GuardedSession(get_policy()),
+        Sandbox(children=2),
+        None if redis_url is None else Limits(redis_url.get_secret_value()),
+    )
+
+
+@lru_cache(maxsize=1)
 def get_delivery_runner() -> DeliveryRunner:
     """The webhook sender; lives as long as the process, so connections are reused between pumps."""
     return DeliveryRunner(
@@ -98,5 +111,13 @@ def get_delivery_source() -> DeliverySource:
 def forget() -> None:
     """Drop everything that was inherited from the parent process."""
     forget_engine()
-    for made in (get_bell, get_vault, get_policy, get_catalogue, get_delivery_runner, get_delivery_source):
+    for made in (
+        get_bell,
+        get_vault,
+        get_policy,
+        get_catalogue,
+        get_tools,
+        get_delivery_runner,
+        get_delivery_source,
+    ):
         made.cache_clear()

@@ -29,6 +29,7 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
     return (
         Job(TaskName.LEDGER_SWEEP, settings.sweep_interval_seconds),
         Job(TaskName.CHECKS_START, 1.0),
+        Job(TaskName.SCHEDULES_START, 1.0),
         Job(TaskName.ENDPOINTS_REVIEW, 60.0),
         Job(TaskName.HISTORY_PRUNE, 600.0),
     )

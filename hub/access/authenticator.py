@@ -160,7 +160,7 @@ class Authenticator:
         until = self._clock.monotonic() + MEMORY_SECONDS
         with self._engine.connect() as conn:
             row = store.find_key(conn, key_id)
-        principal = row and Principal(row.tenant_id, row.id, known_scopes(row.scopes))
+        principal = row and Principal(row.tenant_id, row.id, known_scopes(row.scopes), frozenset(row.roles))
         memory = _Memory(row, principal, until)
         with self._lock:
             self._memory[key_id] = memory

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TENANT_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _MAX_KEY_NAME = 100
+_ROLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,62}[A-Za-z0-9])?")
+_MAX_ROLES = 20
 
 
 def open_tenant(conn: Connection, name: str) -> Tenant:
@@ -50,6 +52,7 @@ def issue_key(
     scopes: Collection[Scope],
     *,
     expires_at: datetime | None = None,
+    roles: Collection[str] = (),
 ) -> tuple[ApiKey, Secret]:
     """Make an API key.
 
@@ -59,13 +62,19 @@ def issue_key(
         name: says who uses it; 1 to 100 printable characters.
         scopes: what it may do.
         expires_at: when it stops working; None is never.
+        roles: names that integrations' access rules may let in; at most 20.
 
     Returns:
         The row, and the key's text, which cannot be had again.
 
     Raises:
-        Invalid: the name is of another form.
+        Invalid: the name or a role is of another form.
     """
+    if len(roles) > _MAX_ROLES or not all(_ROLE.fullmatch(role) for role in roles):
+        message = (
+            f"must be at most {_MAX_ROLES} names of 1 to 64 letters and digits, with . _ : - between them"
+        )
+        raise Invalid(f"The key's roles {message}.", fields=(FieldError("roles", message),))
     if not (name.isprintable() and 0 < len(name.strip()) <= len(name) <= _MAX_KEY_NAME):
         message = f"must be 1 to {_MAX_KEY_NAME} printable characters"
         raise Invalid(f"The key's name {message}.", fields=(FieldError("name", message),))
@@ -79,5 +88,6 @@ def issue_key(
         secret_hash=secret_hash,
         scopes=[scope.value for scope in scopes],
         expires_at=expires_at,
+        roles=roles,
     )
     return row, token

@@ -39,6 +39,8 @@ api_key = Table(
     Column("name", Text, nullable=False),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("scopes", ARRAY(Text), nullable=False),
+    # Names that integrations' access rules may let in.
+    Column("roles", ARRAY(Text), nullable=False, server_default="{}"),
     created_at(),
     Column("expires_at", Timestamp),
     Column("revoked_at", Timestamp),
@@ -63,4 +65,21 @@ idempotency_key = Table(
     PrimaryKeyConstraint("tenant_id", "scope", "key"),
     # Pruning deletes the oldest first.
     Index(None, "created_at"),
+)
+
+#: Who changed what, and what was refused. No foreign key: it outlives what it tells of.
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    id_column(primary_key=True),
+    id_column("tenant_id"),
+    # The API key; None: an operator at the command line, or the hub itself.
+    Column("actor", Uuid),
+    # `<noun>.<what happened>`, such as integration.changed.
+    Column("action", Text, nullable=False),
+    # The public id of what it happened to.
+    Column("subject", Text, nullable=False),
+    Column("details", JSONB, nullable=False, server_default="{}"),
+    Index(None, "tenant_id", "id"),
+    Index(None, "tenant_id", "subject", "id"),
 )

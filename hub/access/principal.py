@@ -20,11 +20,13 @@ class Principal:
         tenant_id: the only tenant whose rows the request may touch.
         key_id: the API key.
         scopes: what the key may do.
+        roles: names that integrations' access rules may let in.
     """
 
     tenant_id: UUID
     key_id: UUID
     scopes: frozenset[Scope]
+    roles: frozenset[str] = frozenset()
 
     def require(self, scope: Scope) -> None:
         """Go on only with this scope.

@@ -39,6 +39,7 @@ class ApiKey(NamedTuple):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    roles: list[str]
 
 
 _KEY_COLUMNS = [api_key.c[name] for name in ApiKey._fields]
@@ -135,6 +136,7 @@ def insert_key(
     secret_hash: bytes,
     scopes: Collection[str],
     expires_at: datetime | None,
+    roles: Collection[str] = (),
 ) -> ApiKey:
     """Write an API key. The tenant must exist."""
     row = conn.execute(
@@ -146,6 +148,7 @@ def insert_key(
             secret_hash=secret_hash,
             scopes=sorted(scopes),
             expires_at=expires_at,
+            roles=sorted(roles),
         )
         .returning(*_KEY_COLUMNS)
     ).one()

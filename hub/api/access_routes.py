@@ -40,6 +40,7 @@ def read_me(hub: Hub, caller: Caller) -> schemas.Me:
         tenant=_tenant(row),
         key_id=format_id(Kind.API_KEY, caller.key_id),
         scopes=sorted(scope.value for scope in caller.scopes),
+        roles=sorted(caller.roles),
     )
 
 
@@ -74,7 +75,12 @@ def create_api_key(body: schemas.ApiKeyCreate, hub: Hub, caller: Admin) -> schem
         raise Invalid(f"expires_at {message}.", fields=(FieldError("expires_at", message),))
     with hub.engine.begin() as conn:
         row, token = issue_key(
-            conn, caller.tenant_id, body.name, frozenset(body.scopes), expires_at=body.expires_at
+            conn,
+            caller.tenant_id,
+            body.name,
+            frozenset(body.scopes),
+            expires_at=body.expires_at,
+            roles=body.roles,
         )
     return schemas.ApiKeyCreated(**_key(row).model_dump(), key=token.reveal())
 
@@ -105,6 +111,7 @@ def _key(row: store.ApiKey) -> schemas.ApiKey:
         id=format_id(Kind.API_KEY, row.id),
         name=row.name,
         scopes=row.scopes,
+        roles=row.roles,
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,

@@ -29,7 +29,9 @@ from hub.api.upkeep import KeyUse
 from hub.core.clock import SystemClock
 from hub.core.errors import HubError
 from hub.db.engine import make_engine
-from hub.integrations import api as integrations
+from hub.integrations.executions import api as executions
+from hub.integrations.executions import schedule_api as schedules
+from hub.integrations.registry import api as integrations
 from hub.monitoring import api as monitoring
 from hub.sources import api as sources
 from hub.sources import receive_route
@@ -60,6 +62,8 @@ _FEATURES = (
     catalogue,
     sources,
     integrations,
+    executions,
+    schedules,
     monitoring,
     access_routes,
 )

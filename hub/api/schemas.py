@@ -44,6 +44,9 @@ class ApiKeyCreate(Input):
     )
 
     name: str = Field(min_length=1, max_length=100, description="Who uses it.")
+    roles: list[str] = Field(
+        default=[], max_length=20, description="Names that integrations' access rules may let in."
+    )
     scopes: list[Scope] = Field(
         min_length=1,
         max_length=len(Scope),
@@ -61,6 +64,7 @@ class ApiKey(BaseModel):
     id: str = Field(examples=[_KEY_ID])
     name: str = Field(examples=["billing service"])
     scopes: list[str] = Field(examples=[["events:write"]])
+    roles: list[str] = []
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -85,3 +89,4 @@ class Me(BaseModel):
     tenant: Tenant
     key_id: str = Field(examples=[_KEY_ID])
     scopes: list[str] = Field(examples=[["endpoints:read", "events:write"]])
+    roles: list[str] = []

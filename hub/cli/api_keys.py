@@ -54,16 +54,28 @@ def api_keys() -> None:
     required=True,
     help=f"With commas between them: {', '.join(scope.value for scope in Scope)}.",
 )
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    metavar="NAME",
+    help="A name that integrations' access rules may let in; can be repeated.",
+)
 @click.option("--expires-in", callback=_read_duration, help="30m, 12h, 90d; without it the key stays valid.")
 @as_json_option
 def create(
-    name: str, tenant: str, scopes: frozenset[Scope], expires_in: timedelta | None, as_json: bool
+    name: str,
+    tenant: str,
+    scopes: frozenset[Scope],
+    roles: tuple[str, ...],
+    expires_in: timedelta | None,
+    as_json: bool,
 ) -> None:
     """Make a key called NAME. Its text is printed once and cannot be had again."""
     expires_at = datetime.now(UTC) + expires_in if expires_in else None
     with get_engine().begin() as conn:
         owner = find_tenant(conn, tenant)
-        row, token = issue_key(conn, owner.id, name, scopes, expires_at=expires_at)
+        row, token = issue_key(conn, owner.id, name, scopes, expires_at=expires_at, roles=roles)
     if as_json:
         show_json(_record(row) | {"key": token.reveal()})
         return
@@ -116,6 +128,7 @@ def _record(row: ApiKey) -> dict[str, Any]:
         "name": row.name,
         "state": _state(row, datetime.now(UTC)),
         "scopes": row.scopes,
+        "roles": row.roles,
         "created_at": moment(row.created_at),
         "expires_at": moment(row.expires_at),
         "revoked_at": moment(row.revoked_at),
@@ -126,7 +139,10 @@ def _record(row: ApiKey) -> dict[str, Any]:
 def _print_one(row: ApiKey) -> None:
     record = _record(row)
     show_record(
-        {name: ", ".join(value) if name == "scopes" else value or "never" for name, value in record.items()}
+        {
+            name: ", ".join(value) if name in {"scopes", "roles"} else value or "never"
+            for name, value in record.items()
+        }
     )
 
 

@@ -35,6 +35,9 @@ class Kind(StrEnum):
     SOURCE = "src"
     RECEIPT = "inr"
     REPLAY = "rpl"
+    BATCH = "bat"
+    SCHEDULE = "sch"
+    AUDIT = "aud"
 
 
 _HEX = re.compile(r"[0-9a-fA-F]{32}")

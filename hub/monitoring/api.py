@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from hub.access.principal import Principal
 from hub.core.ids import Kind, format_id, parse_id
-from hub.integrations import registry
 from hub.integrations.metrics import BOUNDS_MS, column_of
+from hub.integrations.registry import service
 from hub.monitoring import store
 from hub.monitoring.health import Status
 from hub.monitoring.schemas import Check, HealthChange, IntegrationHealth, Summary, Window, Windows
@@ -32,7 +32,7 @@ _LAST_CHECKS = 20
 def read_health(integration_id: str, caller: Reader, hub: Hub) -> IntegrationHealth:
     """How an integration is: its status, last checks, and rolling numbers over 5 minutes, 1 hour and 24 hours."""
     with hub.engine.connect() as conn:
-        row = registry.get(conn, caller.tenant_id, _integration(integration_id))
+        row = service.get(conn, caller.tenant_id, _integration(integration_id))
         health = store.find_health(conn, caller.tenant_id, row.id)
         calls, checks = _windows(conn, caller.tenant_id, row.id)
         last = store.last_checks(conn, caller.tenant_id, row.id, limit=_LAST_CHECKS)
@@ -55,7 +55,7 @@ def read_health(integration_id: str, caller: Reader, hub: Hub) -> IntegrationHea
 def list_health_changes(integration_id: str, caller: Reader, hub: Hub, paging: Paging) -> Page[HealthChange]:
     """When an integration's health changed, newest first."""
     with hub.engine.connect() as conn:
-        row = registry.get(conn, caller.tenant_id, _integration(integration_id))
+        row = service.get(conn, caller.tenant_id, _integration(integration_id))
         rows = store.list_changes(conn, caller.tenant_id, row.id, after=paging.after, limit=paging.fetch)
     page, cursor = page_of(rows, paging.limit, lambda one: one.id)
     changes = [

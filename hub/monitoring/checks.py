@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.ledger import Attempt, Completion
 from hub.db.states import State
-from hub.integrations import pipeline
+from hub.integrations.executions.store import add_metrics
 from hub.integrations.metrics import Sample, fold
-from hub.integrations.pipeline import Stopped
-from hub.integrations.request import FREE_OPERATION
-from hub.integrations.store import add_metrics
+from hub.integrations.pipeline import chain
+from hub.integrations.pipeline.call import Context, Stopped
 from hub.integrations.threads import ThreadRunner
 from hub.monitoring import store
 from hub.monitoring.health import Health, Rules, Status, Verdict, judge, next_health, reason_of
@@ -32,9 +31,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from hub.core.clock import Clock
-    from hub.integrations.directory import Directory, Target
+    from hub.integrations.directory import Directory
+    from hub.integrations.pipeline.call import Tools
+    from hub.integrations.target import Target
     from hub.net.outcome import Outcome
-    from hub.net.session import GuardedSession
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +75,11 @@ class Job:
 Result = tuple[Job, "Outcome | Stopped | None"]
 
 
-def make_runner(
-    session: GuardedSession, clock: Clock, *, capacity: int, lease: float
-) -> ThreadRunner[Job, Result]:
+def make_runner(tools: Tools, clock: Clock, *, capacity: int, lease: float) -> ThreadRunner[Job, Result]:
     """The runner that makes the calls of checks.
 
     Args:
-        session: the way out.
+        tools: what the chain uses.
         clock: wall time for attempts.
         capacity: calls at once.
         lease: seconds that claims last; no call is allowed to take as long.
@@ -91,19 +89,14 @@ def make_runner(
         target = job.target
         if target is None or target.health_check is None or target.hold is not None:
             return job, Stopped(State.SKIPPED, "not_checked", "There is nothing to check any more.")
-        check = target.health_check
-        given = {"method": check["method"], "path": check["path"]}
-        try:
-            request = pipeline.prepare(target, FREE_OPERATION, given, repeated=False)
-        except Exception as error:  # noqa: BLE001 - the run must end; the next one is a fresh look
-            log.warning("A health check could not be prepared: %s", type(error).__name__)
-            return job, Stopped(State.SKIPPED, "internal", "The check failed inside the hub.")
-        if isinstance(request, Stopped):
-            return job, request
         job.started_at = clock.now()
-        return job, pipeline.call(
-            session, target, request, min(check["timeout_seconds"], lease * _CALL_SHARE)
-        )
+        seconds = min(target.health_check["timeout_seconds"], lease * _CALL_SHARE)
+        try:
+            made = chain.probe(target, Context(job.id, max_seconds=seconds), tools)
+        except Exception as error:  # noqa: BLE001 - the run must end; the next one is a fresh look
+            log.warning("A health check could not be made: %s", type(error).__name__)
+            return job, Stopped(State.SKIPPED, "internal", "The check failed inside the hub.")
+        return job, made if isinstance(made, Stopped) else made.outcome
 
     def interrupted(job: Job) -> Result:
         return job, None

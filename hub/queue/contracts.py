@@ -31,6 +31,7 @@ class TaskName(StrEnum):
     EXECUTIONS_RUN = "hub.executions.run"
     DELIVERIES_SEND = "hub.deliveries.send"
     REPLAYS_RUN = "hub.replays.run"
+    SCHEDULES_START = "hub.schedules.start"
     CHECKS_START = "hub.checks.start"
     CHECKS_RUN = "hub.checks.run"
     LEDGER_SWEEP = "hub.ledger.sweep"
@@ -45,6 +46,7 @@ ROUTES: dict[TaskName, Queue] = {
     TaskName.EXECUTIONS_RUN: Queue.EXECUTE,
     TaskName.DELIVERIES_SEND: Queue.DELIVER,
     TaskName.REPLAYS_RUN: Queue.BULK,
+    TaskName.SCHEDULES_START: Queue.SYSTEM,
     TaskName.CHECKS_START: Queue.SYSTEM,
     TaskName.CHECKS_RUN: Queue.SYSTEM,
     TaskName.LEDGER_SWEEP: Queue.SYSTEM,
@@ -109,7 +111,9 @@ class SubmitExecution(Payload):
         idempotency_key: makes a repeat harmless.
         integration: integration id.
         operation: name of the operation.
-        input: `path`, `query`, `headers`, `body` of the call.
+        input: what the operation takes.
+        user: on whose behalf.
+        component: which part of the sender's system asks.
     """
 
     tenant: str
@@ -117,3 +121,5 @@ class SubmitExecution(Payload):
     integration: str
     operation: str
     input: dict[str, Any] = {}
+    user: str | None = Field(default=None, min_length=1, max_length=256)
+    component: str | None = Field(default=None, min_length=1, max_length=128)

@@ -10,7 +10,6 @@ from hub.core.settings import get_settings
 from hub.db.engine import get_engine
 from hub.integrations.directory import Directory
 from hub.monitoring.checks import CheckSource, Job, Result, make_runner
-from hub.net.session import GuardedSession
 from hub.queue.contracts import Doorbell, TaskName
 from workers import context
 from workers.pumping import run_pump
@@ -25,7 +24,7 @@ def _runner() -> ThreadRunner[Job, Result]:
     """Lives as long as the process, so connections are reused between pumps."""
     settings = get_settings()
     return make_runner(
-        GuardedSession(context.get_policy()),
+        context.get_tools(),
         SystemClock(),
         capacity=settings.execute_in_flight,
         lease=settings.lease_seconds,

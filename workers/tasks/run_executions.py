@@ -10,8 +10,8 @@ from hub.core.clock import SystemClock
 from hub.core.settings import get_settings
 from hub.db.engine import get_engine
 from hub.integrations.directory import Directory
-from hub.integrations.pump import ExecutionSource, Job, Result, make_runner
-from hub.net.session import GuardedSession
+from hub.integrations.executions.cutting import Watch
+from hub.integrations.executions.pump import CallsUnderWay, ExecutionSource, Job, Result, make_runner
 from hub.queue.contracts import Doorbell, TaskName
 from workers import context
 from workers.pumping import run_pump
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=1)
+def _under_way() -> CallsUnderWay:
+    return CallsUnderWay()
+
+
+@lru_cache(maxsize=1)
 def _runner() -> ThreadRunner[Job, Result]:
     """Lives as long as the process, so connections are reused between pumps."""
     settings = get_settings()
     return make_runner(
-        GuardedSession(context.get_policy()),
+        context.get_tools(),
         SystemClock(),
         capacity=settings.execute_in_flight,
         lease=settings.lease_seconds,
+        under_way=_under_way(),
     )
 
 
@@ -49,4 +55,7 @@ def _source() -> ExecutionSource:
 @hub_task(TaskName.EXECUTIONS_RUN, Doorbell)
 def run_executions(_payload: Doorbell) -> dict[str, Any]:
     """Make due executions until there are none."""
-    return run_pump(TaskName.EXECUTIONS_RUN, _source(), _runner(), capacity=get_settings().execute_in_flight)
+    with Watch(get_engine(), _under_way()):
+        return run_pump(
+            TaskName.EXECUTIONS_RUN, _source(), _runner(), capacity=get_settings().execute_in_flight
+        )

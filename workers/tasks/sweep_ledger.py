@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hub.core.ids import Kind, format_id
 from hub.db.engine import get_engine
 from hub.db.states import State
-from hub.integrations.store import EXECUTIONS
+from hub.integrations.executions.store import EXECUTIONS
 from hub.monitoring.store import CHECK_RUNS
 from hub.queue.contracts import TaskName, Tick
 from hub.webhooks import store as webhooks

@@ -37,14 +37,27 @@ from hub.client.results.events import (
     ReceiptField,
     Resent,
 )
-from hub.client.results.integrations import Accepted, Execution, ExecutionDetail, Integration
+from hub.client.results.integrations import (
+    Accepted,
+    Applied,
+    AppliedAll,
+    Batch,
+    Execution,
+    ExecutionDetail,
+    ExecutionDryRun,
+    Integration,
+    Schedule,
+)
 from hub.client.results.paging import Page
 from hub.client.results.replays import Replay, ReplayDetail, ReplayDryRun, ReplayKind
 from hub.client.results.sources import Source, SourceRequest, SourceRequestDetail
 
 __all__ = [
     "Accepted",
+    "Applied",
+    "AppliedAll",
     "Attempt",
+    "Batch",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetail",
@@ -65,6 +78,7 @@ __all__ = [
     "EventTypeSettings",
     "Execution",
     "ExecutionDetail",
+    "ExecutionDryRun",
     "ImportReport",
     "Integration",
     "InvalidReceipt",
@@ -76,6 +90,7 @@ __all__ = [
     "ReplayDryRun",
     "ReplayKind",
     "Resent",
+    "Schedule",
     "SchemaVersion",
     "SchemaVersionDetail",
     "SentTest",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from hub.core.ids import new_uuid
 from hub.db.ledger import Ledger
-from hub.integrations.store import EXECUTIONS
+from hub.integrations.executions.store import EXECUTIONS
 from hub.monitoring.store import CHECK_RUNS
 
 LEDGERS: dict[str, Ledger] = {ledger.table: ledger for ledger in (EXECUTIONS, CHECK_RUNS)}

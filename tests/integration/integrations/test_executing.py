@@ -14,11 +14,13 @@ from sqlalchemy.exc import OperationalError
 from hub.core.errors import HubError, Invalid
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
-from hub.integrations import pipeline, store
-from hub.integrations.executions import accept_from_celery
-from hub.integrations.pipeline import Made, Stopped
-from hub.integrations.store import EXECUTIONS
-from hub.integrations.waiting import Waiters
+from hub.integrations.executions import store
+from hub.integrations.executions.accepting import accept_from_celery
+from hub.integrations.executions.store import EXECUTIONS
+from hub.integrations.executions.waiting import Waiters
+from hub.integrations.pipeline import chain
+from hub.integrations.pipeline.call import Stopped
+from hub.integrations.pipeline.chain import Made
 from hub.net.outcome import ErrorClass, Outcome
 from hub.queue.contracts import SubmitExecution, TaskName
 from tests.integration.integrations.provider import Answer, Provider
@@ -176,6 +178,7 @@ def test_retries_come_to_an_end(world: World, provider: Provider) -> None:
         "type": "http_5xx",
         "message": "The answer was status 502.",
         "recoverable": True,
+        "request_id": None,
     }
     assert detail["result"]["data"] == "bad"
 
@@ -347,7 +350,7 @@ def test_a_batch_is_accepted_whole_or_not_at_all(world: World, provider: Provide
 
 
 def test_a_call_costs_a_few_statements_for_many_rows(world: World, provider: Provider) -> None:
-    made = world.create(provider.url)
+    made = world.create(provider.url, timeout_seconds=10)
     items = [{"operation": "get_user", "input": {"path": {"id": number}}} for number in range(64)]
     world.call("POST", f"/integrations/{made['id']}/execute-batch", json={"items": items})
     source = world.source()
@@ -473,8 +476,8 @@ def test_a_change_is_honoured_by_the_next_claim(world: World, provider: Provider
     (second,), _ = source.claim(1)
     assert first.target is not None
     assert second.target is not None
-    assert first.target.base_url.endswith("/old")
-    assert second.target.base_url.endswith("/new")
+    assert first.target.connection.base_url.endswith("/old")
+    assert second.target.connection.base_url.endswith("/new")
 
 
 def test_an_execution_can_be_cancelled_until_it_is_finished(world: World, provider: Provider) -> None:
@@ -576,8 +579,8 @@ def test_the_celery_door_writes_the_same_row_once(world: World, provider: Provid
         operation="get_user",
         input={"path": {"id": 5}},
     )
-    first, fresh = accept_from_celery(world.engine, payload)
-    again, repeated = accept_from_celery(world.engine, payload)
+    first, fresh = accept_from_celery(world.engine, world.doors, payload)
+    again, repeated = accept_from_celery(world.engine, world.doors, payload)
     assert first == again
     assert (fresh, repeated) == (True, False)
     http = world.execute(made["id"], path={"id": 5})
@@ -618,10 +621,12 @@ def test_the_celery_door_refuses_what_the_others_refuse(
         "input": {"path": {"id": 5}},
     }
     accept_from_celery(
-        world.engine, SubmitExecution(**{**good, "idempotency_key": "used", "input": {"path": {"id": 6}}})
+        world.engine,
+        world.doors,
+        SubmitExecution(**{**good, "idempotency_key": "used", "input": {"path": {"id": 6}}}),
     )
     with pytest.raises(HubError):
-        accept_from_celery(world.engine, SubmitExecution(**{**good, **change}))
+        accept_from_celery(world.engine, world.doors, SubmitExecution(**{**good, **change}))
     assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 1
     assert world.sql("SELECT count(*) FROM hub.idempotency_key")[0][0] == 1
 
@@ -652,11 +657,12 @@ def test_the_celery_door_refuses_a_body_that_http_refuses(
     # Without pydantic's walk through the input: what it would not take never comes here.
     payload = SubmitExecution.model_construct(**asked, input={"body": body})
     with pytest.raises(Invalid, match=reason):
-        accept_from_celery(world.engine, payload)
+        accept_from_celery(world.engine, world.doors, payload)
     assert not world.sql("SELECT 1 FROM hub.execution")
     for fine in (nested(62), "ж" * 500_000):
         accept_from_celery(
             world.engine,
+            world.doors,
             SubmitExecution(**{**asked, "idempotency_key": str(type(fine))}, input={"body": fine}),
         )
     assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 2
@@ -682,7 +688,7 @@ def test_a_fault_of_ours_before_the_call_is_counted_waits_and_ends(
 
     made = world.create(provider.url)
     execution = world.execute(made["id"], "make_user", body={})
-    monkeypatch.setattr(pipeline, "prepare", broken)
+    monkeypatch.setattr(chain, "BEFORE", (("load", broken), *chain.BEFORE[1:]))
     assert world.run_executions().claimed == 1
     detail = world.read(execution)
     assert (detail["state"], detail["attempts"], detail["metrics"]["retry_count"]) == ("due", 1, 0)

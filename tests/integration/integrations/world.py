@@ -21,14 +21,18 @@ from hub.api.app import create_app
 from hub.core.clock import SystemClock
 from hub.core.settings import load_settings
 from hub.integrations.directory import Directory
-from hub.integrations.pump import ExecutionSource
-from hub.integrations.pump import make_runner as make_call_runner
+from hub.integrations.executions.accepting import Doors
+from hub.integrations.executions.pump import CallsUnderWay, ExecutionSource
+from hub.integrations.executions.pump import make_runner as make_call_runner
+from hub.integrations.pipeline.call import Tools
+from hub.integrations.pipeline.tools import Limits
 from hub.monitoring.checks import CheckSource
 from hub.monitoring.checks import make_runner as make_check_runner
 from hub.net.policy import AddressPolicy
 from hub.net.session import GuardedSession
 from hub.queue.contracts import TaskName
 from hub.queue.pump import Pump, Report
+from hub.transforms import Sandbox
 from hub.vault.keyring import KeyRing
 from hub.vault.vault import Vault
 from hub.web.services import Services
@@ -70,6 +74,17 @@ class World:
     bell: Bell
     tenant_id: UUID
     key: str
+    limits: Limits | None = None
+    under_way: CallsUnderWay = field(default_factory=CallsUnderWay)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        found: Sandbox = self.app.state.sandbox
+        return found
+
+    @property
+    def doors(self) -> Doors:
+        return Doors(Directory(None), Tools(GuardedSession(self.services.policy)))
 
     @property
     def engine(self) -> Engine:
@@ -137,7 +152,13 @@ class World:
     ) -> Report:
         """Run one execution pump until nothing is due."""
         session = GuardedSession(self.services.policy)
-        runner = make_call_runner(session, SystemClock(), capacity=capacity, lease=LEASE)
+        runner = make_call_runner(
+            Tools(session, self.sandbox, self.limits),
+            SystemClock(),
+            capacity=capacity,
+            lease=LEASE,
+            under_way=self.under_way,
+        )
         pump = Pump(
             TaskName.EXECUTIONS_RUN, self.source(), runner, self.bell, capacity=capacity, slice_seconds=20,  # type: ignore[arg-type]
             linger=0.0, grace=grace, stopping=stopping,
@@ -150,7 +171,9 @@ class World:
     def run_checks(self, *, capacity: int = 32) -> Report:
         """Run one check pump until nothing is due."""
         session = GuardedSession(self.services.policy)
-        runner = make_check_runner(session, SystemClock(), capacity=capacity, lease=LEASE)
+        runner = make_check_runner(
+            Tools(session, self.sandbox), SystemClock(), capacity=capacity, lease=LEASE
+        )
         source = CheckSource(
             self.engine, Directory(self.services.vault), clock=SystemClock(), owner="worker", lease=LEASE
         )

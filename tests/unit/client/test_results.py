@@ -22,7 +22,8 @@ from pydantic import BaseModel
 
 from hub.client import results
 from hub.client.results import events
-from hub.integrations import schemas as integrations
+from hub.integrations.executions import schemas as executions
+from hub.integrations.registry import schemas as integrations
 from hub.sources import schemas as sources
 from hub.web.paging import Page
 from hub.webhooks import schemas as webhooks
@@ -30,11 +31,11 @@ from hub.webhooks.catalogue import schemas as catalogue
 from hub.webhooks.replay import schemas as replays
 
 ANSWERS: list[tuple[type, type[BaseModel]]] = [
-    (results.Accepted, integrations.Accepted),
+    (results.Accepted, executions.Accepted),
     (results.Delivery, webhooks.Delivery),
     (results.DeliveryDetail, webhooks.DeliveryDetail),
     (results.DeliveryAttempt, webhooks.Attempt),
-    (results.Attempt, integrations.Attempt),
+    (results.Attempt, executions.Attempt),
     (results.DryRun, webhooks.DryRun),
     (results.DryRunResult, webhooks.DryRunResult),
     (results.Event, webhooks.Event),
@@ -44,8 +45,8 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.EventTypeDetail, catalogue.EventTypeDetail),
     (results.EventTypeImport, catalogue.ImportReport),
     (results.EventTypeSettings, catalogue.Settings),
-    (results.Execution, integrations.Execution),
-    (results.ExecutionDetail, integrations.ExecutionDetail),
+    (results.Execution, executions.Execution),
+    (results.ExecutionDetail, executions.ExecutionDetail),
     (results.Integration, integrations.Integration),
     (results.Page, Page),
     (results.ReceiptField, webhooks.ReceiptField),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from hub.demo import plan
-from hub.integrations.definition import draft_create
+from hub.integrations.registry.definition import draft_create
 from hub.webhooks.matching import matches
 
 

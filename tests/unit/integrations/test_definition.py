@@ -7,11 +7,22 @@ from pydantic import TypeAdapter
 
 from hub.core.errors import Invalid
 from hub.core.secret import Secret
-from hub.integrations.definition import CreateBody, check_create, check_update, draft_create, draft_update
+from hub.integrations.registry.definition import (
+    CreateBody,
+    Stored,
+    check_create,
+    check_update,
+    draft_create,
+    draft_update,
+)
 from hub.net.policy import AddressPolicy
 
 POLICY = AddressPolicy(allow=["127.0.0.0/8"], ports=[0])
 GOOD: dict[str, Any] = {"name": "crm", "base_url": "http://127.0.0.1:8080/v2/"}
+
+
+def stored(mode: str, *secrets: str) -> Stored:
+    return Stored({**GOOD, "auth": {"mode": mode}}, secrets)
 
 
 def create_faults(value: Any) -> dict[str, str]:
@@ -27,27 +38,30 @@ def test_defaults_are_stored_in_full() -> None:
         "max_retries": 3, "strategy": "exponential", "base_seconds": 1.0, "cap_seconds": 600.0,
     }  # fmt: skip
     assert definition.columns["auth"] == {"mode": "none"}
-    assert (definition.secrets, definition.mode) == ({}, "none")
+    assert (definition.secrets, definition.needs) == ({}, frozenset())
+    assert definition.columns["protocol"] == "rest"
     assert definition.columns["status"] == "active"
 
 
 def test_secrets_are_taken_out_of_what_is_stored() -> None:
     auth = {"mode": "api_key", "in": "query", "name": "k", "key": "a-secret"}
     definition = check_create(draft_create({**GOOD, "auth": auth}), POLICY)
-    assert definition.columns["auth"] == {"mode": "api_key", "in": "query", "name": "k"}
+    assert {"mode": "api_key", "in": "query", "name": "k"}.items() <= definition.columns["auth"].items()
+    assert "key" not in definition.columns["auth"]
     assert definition.secrets == {"key": Secret("a-secret")}
 
 
 def test_a_change_holds_only_what_was_given() -> None:
-    definition = check_update(draft_update({"tags": ["a"]}), POLICY, "bearer")
-    assert (definition.columns, definition.secrets, definition.mode) == ({"tags": ["a"]}, {}, None)
+    definition = check_update(draft_update({"tags": ["a"]}), POLICY, stored("bearer", "token"))
+    assert (definition.columns, definition.secrets, definition.needs) == ({"tags": ["a"]}, {}, None)
 
 
 def test_a_change_needs_the_secrets_of_a_new_mode_only() -> None:
-    same = check_update(draft_update({"auth": {"mode": "basic", "username": "kim"}}), POLICY, "basic")
-    assert (same.secrets, same.mode) == ({}, "basic")
+    change = draft_update({"auth": {"mode": "basic", "username": "kim"}})
+    same = check_update(change, POLICY, stored("basic", "password"))
+    assert (same.secrets, same.needs) == ({}, frozenset({"password"}))
     with pytest.raises(Invalid, match=r"auth\.password: is required"):
-        check_update(draft_update({"auth": {"mode": "basic", "username": "kim"}}), POLICY, "none")
+        check_update(change, POLICY, stored("ssh_key", "password"))
 
 
 @pytest.mark.parametrize("value", [None, 3, [], "x"])
@@ -58,8 +72,8 @@ def test_a_definition_is_an_object(value: Any) -> None:
 @pytest.mark.parametrize(
     ("auth", "path"),
     [
-        ({"mode": "magic"}, "auth"),
-        ({"token": "x"}, "auth"),
+        ({"mode": "magic"}, "auth.mode"),
+        ({"token": "x"}, "auth.mode"),
         ({"mode": "bearer", "token": ""}, "auth.token"),
         ({"mode": "bearer", "token": "a\r\nX-Evil: 1"}, "auth.token"),
         ({"mode": "bearer", "token": "ключ"}, "auth.token"),
@@ -93,7 +107,8 @@ def test_no_error_repeats_a_secret() -> None:
 
 def test_an_unknown_mode_is_not_repeated_but_the_known_ones_are_named() -> None:
     faults = create_faults({**GOOD, "auth": {"mode": "canary-secret"}})
-    assert faults == {"auth": "`mode` must be one of none, api_key, basic, bearer"}
+    assert list(faults) == ["auth.mode"]
+    assert faults["auth.mode"].startswith("must be one of none, api_key, basic, bearer")
 
 
 def test_the_body_is_documented_as_the_model() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hub.integrations.redaction import Redactor
+from hub.integrations.pipeline.redaction import Redactor
 from hub.net.outcome import Outcome
 
 SECRET = 's3cr/et"value+1'

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from hub.db.states import State
-from hub.integrations.retry import Decision, RetryPolicy, next_attempt
+from hub.integrations.pipeline.retry import Decision, RetryPolicy, next_attempt
 from hub.net.outcome import NEVER_SENT, ErrorClass, Outcome
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.integrations.waiting import preferred_wait
+from hub.integrations.executions.waiting import preferred_wait
 
 
 @pytest.mark.parametrize(

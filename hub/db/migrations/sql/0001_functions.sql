@@ -181,8 +181,8 @@ BEGIN
 END
 $$;
 
--- The path, query, headers and body of the input are checked when the call is made; what is wrong with them ends the
--- execution as failed, with the reason in its row.
+-- What is in the input is checked when the call is made; what is wrong with it ends the execution as failed, with the
+-- reason in its row.
 CREATE FUNCTION hub.execute_integration(
     tenant text, integration text, operation text, input json DEFAULT '{}', idempotency_key text DEFAULT NULL
 ) RETURNS text
@@ -209,9 +209,16 @@ BEGIN
         RAISE EXCEPTION 'hub: the integration has no operation %', coalesce(operation, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    -- Who calls through SQL has no key, role or user that access rules could name.
+    IF jsonb_array_length(coalesce(found.access -> 'api_keys', '[]')) > 0
+       OR jsonb_array_length(coalesce(found.access -> 'users', '[]')) > 0
+       OR jsonb_array_length(coalesce(found.access -> 'roles', '[]')) > 0 THEN
+        RAISE EXCEPTION 'hub: the access rules of the integration allow only some callers'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Execute it over HTTP, with a key that they name.';
+    END IF;
     PERFORM hub.check_json('input', input, 1048576);
     IF json_typeof(input) <> 'object' THEN
-        RAISE EXCEPTION 'hub: input must be a JSON object with path, query, headers or body'
+        RAISE EXCEPTION 'hub: input must be a JSON object, such as {"path": {"id": 1}}'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF idempotency_key IS NOT NULL THEN

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from hub.db.states import State
-from hub.net.outcome import NEVER_SENT, ErrorClass, Outcome, retry_after_seconds
+from hub.integrations.pipeline.limiting import asked_to_wait
+from hub.net.outcome import NEVER_SENT, ErrorClass, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from random import Random
+
+    from hub.integrations.pipeline.mapping import Action
 
 #: Jitter only adds: a provider's `Retry-After` stays honoured.
 _JITTER = 0.1
@@ -34,11 +37,16 @@ _RETRYABLE_CLASSES = frozenset(
         ErrorClass.RESET,
         ErrorClass.PROTOCOL,
         ErrorClass.HTTP_5XX,
+        ErrorClass.RATE_LIMITED,
+        ErrorClass.PROVIDER_BUSY,
     }
 )
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
 # The provider does not know the method, the protocol version or the extension: it will not next time either.
 _FINAL_STATUSES = frozenset({501, 505, 510})
+
+# The service says that it did not take the request.
+_NOT_TAKEN = frozenset({ErrorClass.RATE_LIMITED, ErrorClass.PROVIDER_BUSY})
 
 Strategy = Literal["exponential", "linear", "fixed"]
 
@@ -100,7 +108,7 @@ def is_retryable(outcome: Outcome) -> bool:
     )
 
 
-def next_attempt(  # noqa: PLR0911 - one line a case
+def next_attempt(  # noqa: C901, PLR0911 - one line a case
     policy: RetryPolicy,
     outcome: Outcome,
     step: int,
@@ -109,6 +117,7 @@ def next_attempt(  # noqa: PLR0911 - one line a case
     *,
     idempotent: bool,
     attempt: int = 1,
+    action: Action | None = None,
 ) -> Decision:
     """Decide what follows an attempt.
 
@@ -120,19 +129,32 @@ def next_attempt(  # noqa: PLR0911 - one line a case
         rng: source of jitter.
         idempotent: repeating the operation does no harm.
         attempt: its number, from 1; bounds the attempts that fail by our own fault.
+        action: what the integration's rules say of the answer; they know the service better than we do.
     """
     if outcome.ok:
         return Decision(State.DONE, step)
+    if outcome.error_class is ErrorClass.CANCELLED:
+        return Decision(State.CANCELLED, step, reason="cancelled")
+    if action == "fail":
+        return Decision(State.FAILED, step, reason="permanent")
+    if action == "refresh_credential":
+        # The token is forgotten; the same answer with a fresh one is an answer.
+        if step >= policy.max_retries:
+            return Decision(State.FAILED, step, reason="exhausted")
+        return Decision(State.DUE, step + 1)
     if outcome.error_class is ErrorClass.INTERNAL:
         if outcome.peer is not None and not idempotent:
             return Decision(State.FAILED, step, reason="not_repeatable")
         if attempt >= _INTERNAL_ATTEMPTS:
             return Decision(State.FAILED, step, reason="internal")
         return Decision(State.DUE, step, due_in=_INTERNAL_DELAY * (1 + rng.random() * _JITTER))
-    if not is_retryable(outcome):
+    told = action in {"retry", "rate_limited"}
+    if not (told or is_retryable(outcome)):
         return Decision(State.FAILED, step, reason="permanent")
-    asked = retry_after_seconds(outcome.headers, now)
-    refused = outcome.status in {429, 503} and asked is not None
+    asked = asked_to_wait(outcome, now)
+    refused = (
+        told or outcome.error_class in _NOT_TAKEN or (outcome.status in {429, 503} and asked is not None)
+    )
     if not (idempotent or outcome.error_class in NEVER_SENT or refused):
         return Decision(State.FAILED, step, reason="not_repeatable")
     if step >= policy.max_retries:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from hub.integrations import store
+from hub.integrations.executions import store
 
 if TYPE_CHECKING:
     from uuid import UUID

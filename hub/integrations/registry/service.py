@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hub.access import audit
 from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid
-from hub.integrations import store
-from hub.integrations.auth import SECRETS
-from hub.integrations.directory import secret_ids
+from hub.integrations.registry import store
+from hub.integrations.registry.documents import differences, document_of
+from hub.integrations.registry.kinds import CALLABLE
+from hub.integrations.target import TLS_KEY, secret_ids
+from hub.integrations.transports.registry import transport_of
 from hub.net import url as urls
 from hub.vault.vault import NewSecret
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from hub.integrations.definition import Definition
+    from hub.integrations.registry.definition import Definition
     from hub.vault.vault import Vault
 
 _KIND = "integration"
@@ -55,38 +58,41 @@ def create(
     Raises:
         Conflict: the name is taken.
     """
-    secrets = _put(conn, vault, tenant_id, definition)
-    columns = {
-        **definition.columns,
-        "next_check_in": _first_check(definition.columns["health_check"], definition.columns["status"]),
-    }
     row = store.insert_integration(
         conn,
         {
-            **columns,
+            **definition.columns,
+            "next_check_in": _first_check(definition.columns["health_check"], definition.columns["status"]),
             "id": new_uuid(),
             "tenant_id": tenant_id,
-            "secret_ids": secrets,
+            "secret_ids": _put(conn, vault, tenant_id, definition),
             "created_by": created_by,
         },
     )
+    store.insert_version(conn, row, document_of(row), created_by)
+    audit.note(conn, tenant_id, created_by, "integration.created", _public(row), {"name": row.name})
     bump_config_version(conn, tenant_id)
     return row
 
 
 def change(
-    conn: Connection, vault: Vault, current: Row[Any], definition: Definition
-) -> tuple[Row[Any], list[uuid.UUID]]:
-    """Change an integration.
+    conn: Connection,
+    vault: Vault,
+    current: Row[Any],
+    definition: Definition,
+    *,
+    changed_by: uuid.UUID | None,
+    action: str = "integration.changed",
+) -> Row[Any]:
+    """Change an integration. When it may be called again, release what waited for it.
 
     Args:
         conn: a connection inside a transaction.
         vault: takes new secrets and forgets old ones.
         current: as it was read when the definition was checked.
         definition: what changes.
-
-    Returns:
-        Its new form, and the executions that waited for its status and are due now.
+        changed_by: the API key; None: an operator.
+        action: what the audit log calls it.
 
     Raises:
         Conflict: it was changed meanwhile, or the new name is taken.
@@ -94,7 +100,7 @@ def change(
     """
     _check_secrets_stay(current, definition)
     columns = dict(definition.columns)
-    if definition.mode is not None:
+    if definition.needs is not None:
         columns["secret_ids"] = _replace(conn, vault, current, definition)
     if {"health_check", "status"} & columns.keys():
         check = columns.get("health_check", current.health_check)
@@ -102,18 +108,30 @@ def change(
     row = store.update_integration(conn, current.tenant_id, current.id, current.version, columns)
     if row is None:
         raise _changed(None)
+    document = document_of(row)
+    store.insert_version(conn, row, document, changed_by)
+    changes = [one["path"] for one in differences(document_of(current), document)]
+    details = {"version": row.version, "changed": changes[:100], "secrets": sorted(definition.secrets)}
+    audit.note(conn, row.tenant_id, changed_by, action, _public(row), details)
     bump_config_version(conn, current.tenant_id)
-    resumed = current.status not in store.CALLABLE and row.status in store.CALLABLE
-    return row, store.release_held(conn, row.id) if resumed else []
+    return row
+
+
+def resumes(before: Row[Any], after: Row[Any]) -> bool:
+    """May it be called again, when it could not before?"""
+    return before.status not in CALLABLE and after.status in CALLABLE
 
 
 def remove(
-    conn: Connection, vault: Vault, tenant_id: uuid.UUID, integration_id: uuid.UUID, *, version: int | None
-) -> list[uuid.UUID]:
+    conn: Connection,
+    vault: Vault,
+    tenant_id: uuid.UUID,
+    integration_id: uuid.UUID,
+    *,
+    version: int | None,
+    removed_by: uuid.UUID | None,
+) -> None:
     """Delete an integration and its secrets; its executions stay as history, waiting ones will fail.
-
-    Returns:
-        The executions that were held for it and are due now, to fail with that reason.
 
     Raises:
         NotFound: there is none.
@@ -123,46 +141,83 @@ def remove(
     if row is None:
         raise _changed(get(conn, tenant_id, integration_id).version)
     vault.delete(conn, tenant_id, list(secret_ids(row).values()))
+    audit.note(conn, tenant_id, removed_by, "integration.deleted", _public(row), {"name": row.name})
     bump_config_version(conn, tenant_id)
-    return store.release_held(conn, integration_id)
 
 
 def _check_secrets_stay(current: Row[Any], definition: Definition) -> None:
     """Refuse to take stored secrets along to another origin (RFC 6454, 4)."""
-    base_url = definition.columns.get("base_url", current.base_url)
-    if not secret_ids(current) or _origin(base_url) == _origin(current.base_url):
+    moved = [
+        name
+        for name, stored in (("base_url", current.base_url), *_other_addresses(current))
+        if name.partition(".")[0] in definition.columns
+        and _origin(current, _value(definition.columns, name)) != _origin(current, stored)
+    ]
+    if not moved:
         return
-    why = "a stored secret does not follow `base_url` to another scheme, host or port"
-    if definition.mode is None:
-        names = " and ".join(f"`{name}`" for name in SECRETS[current.auth["mode"]])
-        faults = [FieldError("base_url", f"{why}: send `auth` with its {names} in the same request")]
+    why = f"a stored secret does not follow `{moved[0]}` to another scheme, host or port"
+    kept = set(secret_ids(current))
+    if definition.needs is None:
+        names = " and ".join(f"`{name}`" for name in sorted(kept))
+        faults = (
+            [FieldError(moved[0], f"{why}: send `auth` with its {names} in the same request")] if kept else []
+        )
     else:
-        missing = [name for name in SECRETS[definition.mode] if name not in definition.secrets]
-        faults = [FieldError(f"auth.{name}", f"is required: {why}") for name in missing]
+        missing = kept & definition.needs - definition.secrets.keys()
+        faults = [
+            FieldError(name if name == TLS_KEY else f"auth.{name}", f"is required: {why}")
+            for name in sorted(missing)
+        ]
     if faults:
         raise Invalid(
             "; ".join(f"{fault.path}: {fault.message}" for fault in faults) + ".", fields=tuple(faults)
         )
 
 
-def _origin(base_url: str) -> tuple[str, str, int]:
-    target = urls.parse(base_url)
+def _other_addresses(current: Row[Any]) -> list[tuple[str, str]]:
+    """Addresses among the parameters of the authentication mode: secrets are sent there too."""
+    return [
+        (f"auth.{name}", value)
+        for name, value in current.auth.items()
+        if isinstance(value, str) and name.endswith(("_url", "_uri", "url"))
+    ]
+
+
+def _value(columns: Mapping[str, Any], path: str) -> str:
+    head, _, name = path.partition(".")
+    found = columns[head].get(name) if name else columns[head]
+    return found if isinstance(found, str) else ""
+
+
+def _origin(current: Row[Any], url: str) -> tuple[str, str, int] | None:
+    schemes = {
+        **transport_of(current.type, current.protocol, current.settings).schemes,
+        "https": 443,
+        "http": 80,
+    }
+    try:
+        target = urls.parse(url, schemes)
+    except ValueError:
+        return None
     return target.scheme, target.host, target.port
 
 
 def _put(conn: Connection, vault: Vault, tenant_id: uuid.UUID, definition: Definition) -> dict[str, str]:
     names = list(definition.secrets)
-    new = [NewSecret(tenant_id, _KIND, f"auth.{name}", definition.secrets[name]) for name in names]
+    new = [
+        NewSecret(tenant_id, _KIND, name if name == TLS_KEY else f"auth.{name}", definition.secrets[name])
+        for name in names
+    ]
     return dict(zip(names, map(str, vault.put_many(conn, new)), strict=True))
 
 
 def _replace(conn: Connection, vault: Vault, current: Row[Any], definition: Definition) -> dict[str, str]:
-    """New secrets take the place of old ones; those that were not sent stay if the mode still has them."""
-    same_mode = definition.mode == current.auth["mode"]
+    """New secrets take the place of old ones; those that were not sent stay if they are still needed."""
+    assert definition.needs is not None
     kept = {
         name: secret_id
         for name, secret_id in secret_ids(current).items()
-        if same_mode and name not in definition.secrets
+        if name in definition.needs and name not in definition.secrets
     }
     gone = [secret_id for name, secret_id in secret_ids(current).items() if name not in kept]
     new = _put(conn, vault, current.tenant_id, definition)
@@ -173,9 +228,13 @@ def _replace(conn: Connection, vault: Vault, current: Row[Any], definition: Defi
 
 def _first_check(check: Mapping[str, Any] | None, status: str) -> float | None:
     """Seconds until the first health check; None when there is none to make."""
-    return None if check is None or status not in store.CALLABLE else 0.0
+    return None if check is None or status not in CALLABLE else 0.0
 
 
 def _changed(version: int | None) -> Conflict:
     now = "" if version is None else f" It is at version {version} now."
     return Conflict(f"The integration was changed meanwhile.{now} Read it again, then repeat your change.")
+
+
+def _public(row: Row[Any]) -> str:
+    return format_id(Kind.INTEGRATION, row.id)

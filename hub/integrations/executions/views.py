@@ -1,4 +1,4 @@
-"""From rows to what the API shows."""
+"""From rows of executions to what the API shows."""
 
 from __future__ import annotations
 
@@ -6,63 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core.ids import Kind, format_id
 from hub.db.states import State
-from hub.integrations.directory import secret_ids
-from hub.integrations.executions import encode_body, error_of, show_body
-from hub.integrations.retry import is_retryable
-from hub.integrations.schemas import (
+from hub.integrations.executions.bodies import encode_body, error_of, show_body
+from hub.integrations.executions.schemas import (
     Attempt,
     ErrorView,
     Execution,
     ExecutionDetail,
-    Integration,
     Metrics,
     Result,
-    SecretView,
+    Schedule,
     TestOutcome,
 )
+from hub.integrations.pipeline.retry import is_retryable
 
 if TYPE_CHECKING:
-    import uuid
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Row
 
-    from hub.net.outcome import Outcome
-    from hub.vault.store import Description
+    from hub.integrations.pipeline.chain import Made
 
 #: What a test shows of an answer, in bytes.
 _TEST_BYTES = 65_536
-
-
-def integration(row: Row[Any], secrets: Mapping[uuid.UUID, Description]) -> Integration:
-    """An integration; of its secrets only what may be shown."""
-    shown = {
-        name: SecretView(last4=found.last4, fingerprint=found.fingerprint)
-        for name, secret_id in secret_ids(row).items()
-        if (found := secrets.get(secret_id)) is not None
-    }
-    return Integration(
-        id=format_id(Kind.INTEGRATION, row.id),
-        name=row.name,
-        description=row.description,
-        type=row.type,
-        protocol=row.protocol,
-        base_url=row.base_url,
-        auth={**row.auth, **shown},
-        headers=row.headers,
-        # Stored as a 4-byte float: 0.1 comes back as 0.10000000149.
-        timeout_seconds=round(row.timeout_seconds, 3),
-        follow_redirects=row.follow_redirects,
-        retry_policy=row.retry_policy,
-        operations=row.operations,
-        health_check=row.health_check,
-        status=row.status,
-        tags=row.tags,
-        version=row.version,
-        created_by=None if row.created_by is None else format_id(Kind.API_KEY, row.created_by),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
 
 
 def execution(row: Row[Any]) -> Execution:
@@ -85,7 +50,12 @@ def execution_detail(row: Row[Any], attempts: Sequence[Row[Any]]) -> ExecutionDe
             }
         )
     log = [attempt(one) for one in attempts]
-    return ExecutionDetail(**_execution(row), input=row.input, result=result, attempt_log=log)
+    shown = _execution(row)
+    shown["metrics"].links = row.timings
+    if row.timings:
+        spent = [row.timings.get(name, 0.0) for name in ("request_transform", "response_transform")]
+        shown["metrics"].transformation_ms = round(sum(spent), 3)
+    return ExecutionDetail(**shown, input=row.input, request=row.request, result=result, attempt_log=log)
 
 
 def attempt(row: Row[Any]) -> Attempt:
@@ -97,8 +67,9 @@ def attempt(row: Row[Any]) -> Attempt:
     return Attempt(**fields, id=format_id(Kind.ATTEMPT, row.id), response_body=body)
 
 
-def test_outcome(outcome: Outcome) -> TestOutcome:
+def test_outcome(made: Made) -> TestOutcome:
     """What a test call brought."""
+    outcome = made.outcome
     error = error_of(outcome, recoverable=is_retryable(outcome))
     text, base64 = encode_body(outcome.body[:_TEST_BYTES])
     truncated = outcome.truncated or len(outcome.body) > _TEST_BYTES
@@ -110,6 +81,7 @@ def test_outcome(outcome: Outcome) -> TestOutcome:
             "status": outcome.status,
             "error": error,
             "latency_ms": timings.total_ms,
+            "links": {name: round(ms, 3) for name, ms in (made.timings or {}).items()},
             "timings": {
                 "dns_ms": timings.dns_ms,
                 "connect_ms": timings.connect_ms,
@@ -128,6 +100,29 @@ def test_outcome(outcome: Outcome) -> TestOutcome:
     )
 
 
+def schedule(row: Row[Any]) -> Schedule:
+    """A schedule."""
+    last = row.last_execution_id
+    return Schedule(
+        id=format_id(Kind.SCHEDULE, row.id),
+        integration=format_id(Kind.INTEGRATION, row.integration_id),
+        name=row.name,
+        operation=row.operation,
+        input=row.input,
+        cron=row.cron,
+        timezone=row.timezone,
+        every_seconds=row.every_seconds,
+        overlap=row.overlap,
+        paused=row.paused,
+        next_at=row.next_at,
+        last_at=row.last_at,
+        last_execution=None if last is None else format_id(Kind.EXECUTION, last),
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
 def _execution(row: Row[Any]) -> dict[str, Any]:
     waits = row.state == State.DUE
     return {
@@ -135,6 +130,15 @@ def _execution(row: Row[Any]) -> dict[str, Any]:
         "integration": format_id(Kind.INTEGRATION, row.integration_id),
         "operation": row.operation,
         "source": row.source,
+        "caller": None if row.caller is None else format_id(Kind.API_KEY, row.caller),
+        "user": row.on_behalf_of,
+        "component": row.component,
+        "batch": None if row.batch_id is None else format_id(Kind.BATCH, row.batch_id),
+        "schedule": None if row.schedule_id is None else format_id(Kind.SCHEDULE, row.schedule_id),
+        "replay_of": None if row.replay_of is None else format_id(Kind.EXECUTION, row.replay_of),
+        "event": None if row.event_id is None else format_id(Kind.MESSAGE, row.event_id),
+        "trace_id": None if row.traceparent is None else row.traceparent.split("-")[1],
+        "cached": row.cached,
         "state": row.state,
         "reason": row.reason,
         "attempts": row.attempt,
@@ -143,5 +147,7 @@ def _execution(row: Row[Any]) -> dict[str, Any]:
         "finished_at": row.finished_at,
         "status": row.status,
         "error": None if row.error is None else ErrorView(**row.error),
-        "metrics": Metrics(latency_ms=row.latency_ms, data_size=row.data_size, retry_count=row.step),
+        "metrics": Metrics(
+            latency_ms=row.latency_ms, data_size=row.data_size, retry_count=row.step, usage=row.usage
+        ),
     }

@@ -1,0 +1,287 @@
+"""Accepting executions, the same for every door.
+
+Accepted means committed: the answer is given after the transaction, the doorbell rings after that. An execution is
+checked when it is accepted as far as it can be, so that a mistake is told to the caller and not to a log.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hub.access.idempotency import Replay, hash_body
+from hub.access.idempotency_store import claim_key, finish_key
+from hub.access.store import get_tenant
+from hub.core.errors import Conflict, FieldError, Forbidden, Invalid, Malformed, NotFound, TooLarge
+from hub.core.ids import Kind, format_id, new_uuid, parse_id
+from hub.db.states import State
+from hub.integrations.executions import store
+from hub.integrations.executions.store import NewExecution
+from hub.integrations.pipeline import chain
+from hub.integrations.pipeline.call import Context, Stopped, Tools
+from hub.web.bodies import check_size, check_strict, check_text
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Engine
+
+    from hub.integrations.directory import Directory
+    from hub.integrations.target import Target
+    from hub.queue.contracts import SubmitExecution
+
+MAX_ITEMS = 1000
+#: Flows that may follow from one another: the cut of a loop.
+MAX_DEPTH = 8
+#: What the Celery door takes; the same as the API's defaults.
+_CELERY_BYTES = 1_048_576
+_CELERY_DEPTH = 64
+_CELERY_SCOPE = "executions.submit"
+
+
+#: Of what is judged at the door.
+_NOBODY = Context(new_uuid())
+
+
+class Refused(Forbidden):
+    """The integration's own rules say no to this caller."""
+
+    code = "refused"
+    title = "Refused by the integration's access rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Args:
+        key_id: the API key; None for the other doors.
+        roles: of the key.
+    """
+
+    key_id: uuid.UUID | None = None
+    roles: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One operation that a caller asks for.
+
+    Args:
+        operation: its name.
+        input: what it takes.
+        at: where it stands in the caller's body, for errors: empty, or `items.3.`.
+        user: on whose behalf.
+        component: which part of the caller's system asks.
+        not_before: when it is made at the earliest; None is now.
+        traceparent: the caller's trace.
+        depth: how many flows led here.
+    """
+
+    operation: str
+    input: Any
+    at: str = ""
+    user: str | None = None
+    component: str | None = None
+    not_before: datetime | None = None
+    traceparent: str | None = None
+    depth: int = 0
+
+
+class Doors:
+    """Where executions are accepted; one a process.
+
+    Args:
+        directory: the integrations; their secrets may stay closed.
+        tools: what judging an input needs; expressions are left to the workers.
+    """
+
+    def __init__(self, directory: Directory, tools: Tools) -> None:
+        self._directory = directory
+        self._tools = tools
+
+    def target(self, conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID) -> Target:
+        """An integration as it is now.
+
+        Raises:
+            NotFound: the tenant has no such integration.
+        """
+        found = self._directory.targets(conn, [(tenant_id, integration_id)])[integration_id]
+        if found is None:
+            raise NotFound(f"There is no integration {format_id(Kind.INTEGRATION, integration_id)}.")
+        return found
+
+    def accept(
+        self,
+        conn: Connection,
+        tenant_id: uuid.UUID,
+        integration_id: uuid.UUID,
+        wishes: Sequence[Wish],
+        *,
+        source: str,
+        caller: Caller | None = None,
+        **marks: Any,
+    ) -> list[uuid.UUID]:
+        """Write executions: all of them or none. Commit, then ring.
+
+        Args:
+            conn: a connection inside a transaction.
+            tenant_id: who asks.
+            integration_id: of what.
+            wishes: 1 to 1,000.
+            source: the door.
+            caller: the API key; None: the door itself is trusted.
+            marks: further columns of all of them: `batch_id`, `schedule_id`, `replay_of`, `event_id`.
+
+        Returns:
+            Their ids, in order.
+
+        Raises:
+            NotFound: the tenant has no such integration.
+            Conflict: it is not active.
+            Refused: its access rules say no.
+            Invalid: an operation or an input is wrong; with one field for every fault.
+        """
+        target = self.target(conn, tenant_id, integration_id)
+        if target.hold is not None:
+            status = target.hold.removeprefix("integration_")
+            raise Conflict(f"The integration is {status}; nothing is accepted for it until it is active.")
+        self.check(target, wishes, caller)
+        rows = [
+            NewExecution(
+                new_uuid(),
+                integration_id,
+                wish.operation,
+                json.dumps(wish.input),
+                caller=None if caller is None else caller.key_id,
+                on_behalf_of=wish.user,
+                component=wish.component,
+                traceparent=wish.traceparent,
+                depth=wish.depth,
+                due_at=wish.not_before,
+                **marks,
+            )
+            for wish in wishes
+        ]
+        store.insert_executions(conn, tenant_id, source, rows)
+        return [row.id for row in rows]
+
+    def check(self, target: Target, wishes: Sequence[Wish], caller: Caller | None = None) -> None:
+        """Judge what is asked for, as far as that can be done without the service.
+
+        Raises:
+            Refused: the access rules say no.
+            Invalid: an operation or an input is wrong; with one field for every fault.
+        """
+        faults: list[FieldError] = []
+        for wish in wishes:
+            if caller is not None:
+                _check_access(target, wish, caller)
+            faults += [FieldError(wish.at + one.path, one.message) for one in self._faults(target, wish)]
+        if faults:
+            shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
+            raise Invalid(f"{shown}.", fields=tuple(faults[:100]))
+
+    def _faults(self, target: Target, wish: Wish) -> Sequence[FieldError]:
+        if not target.allows(wish.operation):
+            return (FieldError("operation", "the integration does not allow this operation"),)
+        form = target.operations.get(wish.operation, target.free)
+        if any(steps.needs_sandbox for steps in form.request_steps):
+            # Expressions take a process and up to 300 ms each; the worker runs them. The name alone is judged here.
+            if wish.operation in target.operations or wish.operation == target.transport.free_operation:
+                return ()
+            return (FieldError("operation", "this integration has no such operation"),)
+        judged = chain.judge(target, wish.operation, wish.input, _NOBODY, self._tools)
+        if not isinstance(judged, Stopped) or judged.state is State.SKIPPED:
+            return ()
+        return judged.fields or (FieldError("input", judged.message.rstrip(".")),)
+
+
+def _check_access(target: Target, wish: Wish, caller: Caller) -> None:
+    access = target.access
+    if not (access.api_keys or access.users or access.roles):
+        return
+    if caller.key_id is not None and format_id(Kind.API_KEY, caller.key_id) in access.api_keys:
+        return
+    if wish.user is not None and wish.user in access.users:
+        return
+    if not set(access.roles).isdisjoint(caller.roles):
+        return
+    raise Refused("The integration's access rules allow neither this API key nor its roles nor this user.")
+
+
+def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -> tuple[uuid.UUID, bool]:
+    """The Celery door: the same row as over HTTP, once for each idempotency key, however often the message comes.
+
+    Returns:
+        The execution, and whether it is new (then ring).
+
+    Raises:
+        NotFound: no such tenant or integration.
+        Conflict: the integration is not active.
+        Refused: its access rules do not name the user.
+        Invalid: an id, the operation or the input is wrong, or the key was used for something else.
+        TooLarge: operation and input are over 1 MiB or nested deeper than 64 levels.
+    """
+    tenant_id = parse_id(Kind.TENANT, payload.tenant, field="tenant")
+    integration_id = parse_id(Kind.INTEGRATION, payload.integration, field="integration")
+    check_text(payload.idempotency_key, "idempotency_key")
+    _check_as_body(payload)
+    asked = json.dumps([payload.integration, payload.operation, payload.input], sort_keys=True)
+    with engine.begin() as conn:
+        get_tenant(conn, tenant_id)
+        claimed = claim_key(
+            conn, tenant_id, _CELERY_SCOPE, payload.idempotency_key, hash_body(asked.encode())
+        )
+        if isinstance(claimed, Replay) and claimed.resource_id is not None:
+            return claimed.resource_id, False
+        wish = Wish(payload.operation, payload.input, user=payload.user, component=payload.component)
+        (execution_id,) = doors.accept(
+            conn, tenant_id, integration_id, [wish], source="celery", caller=Caller()
+        )
+        finish_key(
+            conn,
+            tenant_id,
+            _CELERY_SCOPE,
+            payload.idempotency_key,
+            status=202,
+            response={"id": format_id(Kind.EXECUTION, execution_id)},
+            resource_id=execution_id,
+        )
+    return execution_id, True
+
+
+def _check_as_body(payload: SubmitExecution) -> None:
+    """Check what a message asks for as the HTTP door checks its body: size, depth, numbers, text."""
+    asked = {"operation": payload.operation, "input": payload.input}
+    try:
+        plain = json.dumps(asked, ensure_ascii=False)
+        escaped = json.dumps(asked)
+    except RecursionError:
+        message = f"is nested deeper than {_CELERY_DEPTH} levels"
+        raise TooLarge(f"The input {message}.", fields=(FieldError("input", message),)) from None
+    except (TypeError, ValueError):  # Kombu's JSON has dates and such
+        message = "holds a value that JSON does not have"
+        raise Malformed(f"The input {message}.", fields=(FieldError("input", message),)) from None
+    # Measured as it would have been sent; read with escapes, which also spell what UTF-8 cannot.
+    check_size(len(plain.encode(errors="surrogatepass")), _CELERY_BYTES)
+    check_strict(escaped.encode(), max_bytes=len(escaped), max_depth=_CELERY_DEPTH)
+
+
+def cancel(conn: Connection, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> bool:
+    """Cancel an execution that is not finished; False when it is (or is not there).
+
+    A call that is under way is not cut off; its attempt is recorded and its result is dropped.
+    """
+    moved = store.EXECUTIONS.move(
+        conn,
+        tenant_id,
+        [execution_id],
+        to=State.CANCELLED,
+        allowed=(State.DUE, State.LEASED, State.HELD),
+        reason="cancelled",
+    )
+    return execution_id in moved

@@ -1,0 +1,99 @@
+"""Quotas: how much of an integration may be used in a day and a month.
+
+Calls are counted when executions are claimed, in the same transaction, so that no two workers share what is left and a
+crash cannot forget a call. What ends without a call is given back. Bytes are known only after a call, so they stop the
+calls after it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from hub.integrations.executions import quota_store
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import date
+
+    from sqlalchemy import Connection
+
+    from hub.integrations.executions.pump import Job
+    from hub.integrations.registry.schemas import Quota
+
+
+def take_quota(conn: Connection, jobs: Sequence[Job], now: datetime) -> None:
+    """Count the calls of integrations that have a quota; what is over it is marked. One statement, or none.
+
+    Args:
+        conn: the transaction of the claim.
+        jobs: get `over_quota`, seconds until there is something again.
+        now: the current time, UTC.
+    """
+    wanted: dict[uuid.UUID, list[Job]] = {}
+    for job in jobs:
+        if job.target is not None and job.target.has_quota and job.target.hold is None:
+            wanted.setdefault(job.integration_id, []).append(job)
+    if not wanted:
+        return
+    day, month = _begin(now)
+    used = quota_store.add_calls(conn, {one: len(mine) for one, mine in wanted.items()}, day, month)
+    back: dict[uuid.UUID, int] = {}
+    for integration_id, mine in wanted.items():
+        assert mine[0].target is not None
+        left, seconds = _left(mine[0].target.quota, used[integration_id], len(mine), now)
+        for job in mine[max(0, left) :]:
+            job.over_quota = seconds
+            back[integration_id] = back.get(integration_id, 0) - 1
+    if back:
+        quota_store.add_calls(conn, back, day, month)
+
+
+def count_usage(conn: Connection, used: Sequence[tuple[Job, int, int]], now: datetime) -> None:
+    """Count what came of calls: bytes, and calls that were not made after all.
+
+    Args:
+        conn: the transaction that records them.
+        used: job, calls to give back (0 or -1; they were counted before), bytes.
+        now: the current time, UTC.
+    """
+    calls: dict[uuid.UUID, int] = {}
+    size: dict[uuid.UUID, int] = {}
+    for job, given_back, bytes_ in used:
+        calls[job.integration_id] = calls.get(job.integration_id, 0) + given_back
+        size[job.integration_id] = size.get(job.integration_id, 0) + bytes_
+    day, month = _begin(now)
+    quota_store.add_calls(conn, calls, day, month, size)
+
+
+def _left(quota: Quota, used: quota_store.Used, taken: int, now: datetime) -> tuple[int, float]:
+    """How many of the calls just taken are within the quota, and seconds until there is something again."""
+    left, seconds = taken, 0.0
+    for limit, count, own, until in (
+        (quota.calls_per_day, used.day_calls, taken, _until_tomorrow(now)),
+        (quota.calls_per_month, used.month_calls, taken, _until_next_month(now)),
+        (quota.bytes_per_day, used.day_bytes, 0, _until_tomorrow(now)),
+        (quota.bytes_per_month, used.month_bytes, 0, _until_next_month(now)),
+    ):
+        if limit is None:
+            continue
+        room = limit - (count - own) if own else (taken if count < limit else 0)
+        if room < taken:
+            left, seconds = min(left, room), max(seconds, until)
+    return left, seconds
+
+
+def _begin(now: datetime) -> tuple[date, date]:
+    today = now.astimezone(UTC).date()
+    return today, today.replace(day=1)
+
+
+def _until_tomorrow(now: datetime) -> float:
+    begins = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+    return (begins - now).total_seconds() + 1
+
+
+def _until_next_month(now: datetime) -> float:
+    first = (now.astimezone(UTC).date().replace(day=28) + timedelta(days=4)).replace(day=1)
+    return (datetime.combine(first, time(), UTC) - now).total_seconds() + 1

@@ -1,0 +1,130 @@
+"""Every query of schedules. Each takes the tenant, but for the start of what is due."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from hub.core.errors import Conflict
+from hub.integrations.executions.models import execution_schedule as schedule
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row
+
+
+def insert_schedule(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
+    """Write a schedule.
+
+    Raises:
+        Conflict: the tenant has one of this name (execution_schedule_tenant_id_name_key).
+    """
+    try:
+        return conn.execute(schedule.insert().values(**values).returning(schedule)).one()
+    except IntegrityError:
+        raise _name_taken(values["name"]) from None
+
+
+def find_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UUID) -> Row[Any] | None:
+    """One schedule. Served by execution_schedule_pkey."""
+    return conn.execute(
+        select(schedule).where(schedule.c.id == schedule_id, schedule.c.tenant_id == tenant_id)
+    ).one_or_none()
+
+
+def list_schedules(
+    conn: Connection,
+    tenant_id: uuid.UUID,
+    *,
+    after: uuid.UUID | None,
+    limit: int,
+    integration_id: uuid.UUID | None = None,
+) -> Sequence[Row[Any]]:
+    """Newest first. Served by execution_schedule_tenant_id_id_idx or execution_schedule_integration_id_idx."""
+    query = select(schedule).where(schedule.c.tenant_id == tenant_id)
+    if integration_id is not None:
+        query = query.where(schedule.c.integration_id == integration_id)
+    if after is not None:
+        query = query.where(schedule.c.id < after)
+    return conn.execute(query.order_by(schedule.c.id.desc()).limit(limit)).all()
+
+
+def update_schedule(
+    conn: Connection,
+    tenant_id: uuid.UUID,
+    schedule_id: uuid.UUID,
+    version: int,
+    changes: Mapping[str, Any],
+) -> Row[Any] | None:
+    """Change one version of a schedule; None when it is not the present one. Served by execution_schedule_pkey.
+
+    Raises:
+        Conflict: the new name is taken.
+    """
+    try:
+        return conn.execute(
+            update(schedule)
+            .where(
+                schedule.c.id == schedule_id,
+                schedule.c.tenant_id == tenant_id,
+                schedule.c.version == version,
+            )
+            .values(**changes, version=version + 1, updated_at=func.now())
+            .returning(schedule)
+        ).one_or_none()
+    except IntegrityError:
+        raise _name_taken(changes["name"]) from None
+
+
+def delete_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UUID) -> bool:
+    """Delete a schedule; what it started stays. Served by execution_schedule_pkey."""
+    deleted = conn.execute(
+        schedule.delete().where(schedule.c.id == schedule_id, schedule.c.tenant_id == tenant_id)
+    )
+    return bool(deleted.rowcount)
+
+
+def lock_due(conn: Connection, *, limit: int) -> Sequence[Row[Any]]:
+    """Schedules whose moment has come, and whether the execution before has not finished; locked until the commit.
+
+    Served by execution_schedule_next_idx, and by execution_pkey for each of them.
+    """
+    return conn.execute(
+        text(
+            "SELECT s.*, now() AS moment, EXISTS (SELECT 1 FROM hub.execution e WHERE e.id = s.last_execution_id"
+            " AND e.state IN ('due', 'leased', 'held')) AS running"
+            " FROM hub.execution_schedule s WHERE s.next_at <= now() ORDER BY s.next_at LIMIT :limit"
+            " FOR UPDATE OF s SKIP LOCKED"
+        ),
+        {"limit": limit},
+    ).all()
+
+
+def move_on(
+    conn: Connection,
+    moved: Sequence[tuple[uuid.UUID, datetime | None, datetime, uuid.UUID | None]],
+) -> None:
+    """Note what was started: id, next moment, the moment that came, the execution (None: it was passed over)."""
+    conn.execute(
+        text(
+            "UPDATE hub.execution_schedule s SET next_at = m.next_at, last_at = m.last_at,"
+            " last_execution_id = coalesce(m.execution_id, s.last_execution_id)"
+            " FROM unnest(CAST(:ids AS uuid[]), CAST(:nexts AS timestamptz[]), CAST(:lasts AS timestamptz[]),"
+            " CAST(:executions AS uuid[])) AS m (id, next_at, last_at, execution_id) WHERE s.id = m.id"
+        ),
+        {
+            "ids": [one[0] for one in moved],
+            "nexts": [one[1] for one in moved],
+            "lasts": [one[2] for one in moved],
+            "executions": [one[3] for one in moved],
+        },
+    )
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(f"There is a schedule {name} already.")

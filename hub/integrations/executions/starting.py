@@ -1,0 +1,65 @@
+"""Starts the schedules whose moment has come: one transaction, however many they are.
+
+A moment is started once: its schedule is locked, and moved on in the transaction that writes the execution.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from hub.core.ids import Kind, format_id, new_uuid
+from hub.integrations.executions import schedule_store, store
+from hub.integrations.executions.schedules import next_time
+from hub.integrations.executions.store import NewExecution
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+#: Schedules that one tick starts at most; the next tick goes on.
+_BATCH = 1000
+
+
+def start_due(conn: Connection) -> list[str]:
+    """Start every schedule whose moment has come. Commit, then ring once for all of them.
+
+    An integration that is not active holds what was started, like any other execution.
+
+    Args:
+        conn: a connection inside a transaction.
+
+    Returns:
+        The public ids of the executions.
+    """
+    due = schedule_store.lock_due(conn, limit=_BATCH)
+    if not due:
+        return []
+    by_tenant: dict[uuid.UUID, list[NewExecution]] = {}
+    moved: list[tuple[uuid.UUID, datetime | None, datetime, uuid.UUID | None]] = []
+    for row in due:
+        started: uuid.UUID | None = None
+        if not (row.running and row.overlap == "skip"):
+            started = new_uuid()
+            by_tenant.setdefault(row.tenant_id, []).append(_execution(row, started))
+        moved.append((row.id, next_time(row._asdict(), row.moment, row.next_at), row.next_at, started))
+    new = [
+        one
+        for tenant_id, rows in by_tenant.items()
+        for one in store.insert_executions(conn, tenant_id, "schedule", rows)
+    ]
+    schedule_store.move_on(conn, moved)
+    return [format_id(Kind.EXECUTION, one) for one in new]
+
+
+def _execution(row: Any, started: uuid.UUID) -> NewExecution:
+    return NewExecution(
+        started,
+        row.integration_id,
+        row.operation,
+        json.dumps(row.input),
+        caller=row.created_by,
+        schedule_id=row.id,
+    )

@@ -1,0 +1,44 @@
+"""May this call be made at all? Before anything is read of its input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.db.states import State
+from hub.integrations.pipeline.call import Stopped
+
+if TYPE_CHECKING:
+    from hub.integrations.pipeline.call import Call, Tools
+
+
+def load(call: Call, _tools: Tools) -> Stopped | None:
+    """Is the integration active, and are its credentials readable?"""
+    target = call.target
+    if target.hold is not None:
+        return Stopped(State.HELD, target.hold, "The integration is not active.")
+    if target.broken is not None:
+        return Stopped(State.FAILED, target.broken, "The integration's credentials cannot be read.")
+    call.form = target.operations.get(call.operation, target.free)
+    call.notes["load"] = {"version": target.version, "transport": target.transport.name}
+    if target.deprecated or call.form.deprecated:
+        call.notes["load"]["deprecated"] = True
+    return None
+
+
+def access(call: Call, _tools: Tools) -> Stopped | None:
+    """Is the operation allowed? Who calls was judged at the door."""
+    if not call.target.allows(call.operation):
+        message = "The integration does not allow this operation."
+        return Stopped(State.FAILED, "operation_not_allowed", message)
+    return None
+
+
+def quota(call: Call, _tools: Tools) -> Stopped | None:
+    """Is there something left? It was counted when the execution was claimed."""
+    left = call.context.over_quota
+    if left is None:
+        return None
+    message = "The integration's quota is used up."
+    if call.target.quota.on_exceeded == "wait":
+        return Stopped(State.DUE, "quota_exceeded", message, due_in=left)
+    return Stopped(State.FAILED, "quota_exceeded", message)

@@ -1,0 +1,1 @@
+"""The registry: what integrations are, their versions, and what is wrong with a definition."""

@@ -1,0 +1,344 @@
+"""Input and output of the routes of integrations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, SecretStr
+
+from hub.integrations.forms import Form, Headers
+from hub.integrations.pipeline.retry import Strategy
+from hub.integrations.registry.kinds import Protocol, Status, Type
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+Steps = Annotated[list[Any], Field(max_length=50)]
+
+
+class Retry(Form):
+    """How failed attempts are repeated."""
+
+    max_retries: int = Field(default=3, ge=0, le=20)
+    strategy: Strategy = "exponential"
+    base_seconds: float = Field(default=1.0, ge=0.1, le=3600, allow_inf_nan=False)
+    cap_seconds: float = Field(default=600.0, ge=0.1, le=86_400, allow_inf_nan=False)
+
+
+class Tls(Form):
+    """Who the hub is, and whom it trusts, in TLS handshakes with this service."""
+
+    certificate: str | None = Field(
+        default=None,
+        max_length=65_536,
+        description="PEM, with its chain: shown to a server that asks for one.",
+    )
+    key: SecretStr | None = Field(
+        default=None, description="PEM. Write-only. Left out in an update: the stored one stays."
+    )
+    ca: str | None = Field(
+        default=None, max_length=262_144, description="PEM: trusted in place of the usual authorities."
+    )
+
+
+class ErrorCondition(Form):
+    """When a rule holds: every part that is given must hold."""
+
+    statuses: list[int | Literal["2xx", "3xx", "4xx", "5xx"]] = Field(default=[], max_length=50)
+    error_classes: list[str] = Field(
+        default=[], max_length=20, description="Such as `timeout` or `http_5xx`."
+    )
+    headers: dict[str, str] = Field(
+        default={}, max_length=10, description="Name and a pattern (RE2) that its value has somewhere."
+    )
+    body: dict[str, Any] | None = Field(default=None, description="A filter over the answer's JSON.")
+
+
+class ErrorRule(Form):
+    """What an answer means. Rules are tried in order; the first that holds decides."""
+
+    when: ErrorCondition = ErrorCondition()
+    then: Literal["retry", "fail", "ignore", "rate_limited", "refresh_credential"]
+    message: str | None = Field(
+        default=None, max_length=1024, description="A template over `status`, `headers` and `body`."
+    )
+
+
+class Rate(Form):
+    """So many calls in so much time."""
+
+    limit: int = Field(ge=1, le=1_000_000)
+    per_seconds: float = Field(default=1.0, ge=0.01, le=86_400, allow_inf_nan=False)
+    burst: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Calls at once after a rest. Unset: one, or a tenth of a second.",
+    )
+    by: Literal["integration", "caller", "user"] = Field(
+        default="integration", description="Counted for all together, each API key, or each `user`."
+    )
+
+
+class RateLimit(Form):
+    """How much of the service's patience the hub may use, over all workers."""
+
+    limits: list[Rate] = Field(default=[], max_length=5)
+    max_concurrent: int | None = Field(default=None, ge=1, le=10_000, description="Calls at once.")
+    on_limit: Literal["wait", "reject"] = Field(
+        default="wait", description="`wait`: back to the ledger until there is room, which costs no attempt."
+    )
+    learn: bool = Field(
+        default=True, description="Pause when the service's own headers say that it is enough."
+    )
+    on_outage: Literal["open", "closed"] = Field(
+        default="open", description="Without Redis: call without limits, or not at all."
+    )
+
+
+class Caching(Form):
+    """Answers of safe operations that are given again."""
+
+    ttl_seconds: float = Field(
+        default=0, ge=0, le=86_400, allow_inf_nan=False, description="0: nothing is kept."
+    )
+
+
+class Quota(Form):
+    """How much may be used; unset is unlimited. Days and months are UTC."""
+
+    calls_per_day: int | None = Field(default=None, ge=0)
+    calls_per_month: int | None = Field(default=None, ge=0)
+    bytes_per_day: int | None = Field(default=None, ge=0, description="Of answers.")
+    bytes_per_month: int | None = Field(default=None, ge=0)
+    on_exceeded: Literal["reject", "wait"] = Field(
+        default="reject", description="`wait`: until the day or month is over."
+    )
+
+
+class Access(Form):
+    """Who may call what. An empty list is everybody."""
+
+    allowed_operations: list[Annotated[str, Field(min_length=1, max_length=65)]] = Field(
+        default=["*"], max_length=500, description="Names, or beginnings with `*` at the end."
+    )
+    api_keys: list[Annotated[str, Field(pattern=r"^key_[0-9a-fA-F]{32}$")]] = Field(
+        default=[], max_length=500
+    )
+    users: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field(
+        default=[], max_length=500, description="As callers give them in `user`."
+    )
+    roles: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        default=[], max_length=100, description="Of API keys."
+    )
+
+
+class DataPolicy(Form):
+    """What is kept of executions, and how long."""
+
+    retention_days: int | None = Field(
+        default=None, ge=1, le=3650, description="Unset, or over the deployment's: the deployment's."
+    )
+    store: Literal["all", "errors", "none"] = Field(
+        default="all", description="Inputs and answers of all executions, of failed ones, or of none."
+    )
+    redact: list[Annotated[str, Field(min_length=1, max_length=512)]] = Field(
+        default=[],
+        max_length=100,
+        description="Paths in inputs (`input.…`) and answers (`data.…`) that are masked.",
+    )
+
+
+class Logging(Form):
+    """Which finished executions the workers' log tells of."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="error",
+        description="`error` failures, `warning` also retries, `info` all, `debug` with timings.",
+    )
+
+
+class HealthCheckIn(Form):
+    """A call that tells whether the service is well."""
+
+    interval_seconds: float = Field(default=60, ge=1, le=86_400, allow_inf_nan=False)
+    operation: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="A safe operation. Unset: the transport's own probe.",
+    )
+    input: dict[str, Any] = {}
+    method: Literal["GET", "HEAD"] = "GET"
+    path: str = Field(default="/", max_length=4096, description="Of the probe, for HTTP services.")
+    timeout_seconds: float = Field(default=3.0, ge=0.1, le=30, allow_inf_nan=False)
+    expected_statuses: list[Annotated[int, Field(ge=200, le=599)]] = Field(
+        default=[], max_length=20, description="Empty: any 2xx."
+    )
+    degraded_after_ms: float = Field(
+        default=1000, gt=0, le=30_000, description="A slower answer is `degraded`."
+    )
+    unhealthy_after: int = Field(
+        default=3, ge=1, le=100, description="Failures in a row until it is `unhealthy`."
+    )
+
+
+OperationName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_.\-]{0,63}$")]
+Operations = Annotated[
+    dict[OperationName, dict[str, Any]],
+    Field(
+        max_length=500,
+        description="By name. What they are made of depends on the transport; `GET /v1/integration-kinds` tells.",
+    ),
+]
+
+
+class Definition(Form):
+    """Everything that an integration is, but for its name and address."""
+
+    description: str = Field(default="", max_length=4096)
+    settings: dict[str, Any] = Field(
+        default={}, description="The transport's own; `GET /v1/integration-kinds` tells its form."
+    )
+    auth: dict[str, Any] = Field(
+        default={"mode": "none"},
+        description="`mode` and what it needs; `GET /v1/integration-kinds` tells the forms.",
+    )
+    tls: Tls | None = None
+    headers: Headers = Field(default={}, description="Sent with every call; not for credentials.")
+    timeout_seconds: float = Field(
+        default=30.0, ge=0.1, le=600, allow_inf_nan=False, description="For one whole call."
+    )
+    max_response_bytes: int = Field(
+        default=1_048_576, ge=1024, le=16_777_216, description="A longer answer is a failure (`too_large`)."
+    )
+    follow_redirects: int = Field(default=0, ge=0, le=3)
+    retry_policy: Retry = Retry()
+    operations: Operations = {}
+    request_transform: Steps = Field(default=[], description="Steps over every operation's input.")
+    response_transform: Steps = Field(default=[], description="Steps over every answer's data.")
+    error_mapping: list[ErrorRule] = Field(default=[], max_length=50)
+    rate_limit: RateLimit = RateLimit()
+    caching: Caching = Caching()
+    quota: Quota = Quota()
+    access: Access = Access()
+    data_policy: DataPolicy = DataPolicy()
+    logging: Logging = Logging()
+    health_check: HealthCheckIn | None = None
+    status: Status = "active"
+    tags: list[Tag] = Field(default=[], max_length=50)
+
+
+class IntegrationCreate(Definition):
+    """A new integration."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "crm",
+                    "base_url": "https://api.example.com/v2",
+                    "auth": {"mode": "bearer", "token": "the-token"},
+                    "operations": {"get_user": {"method": "GET", "path": "/users/{id}"}},
+                    "health_check": {"interval_seconds": 60, "path": "/health"},
+                }
+            ]
+        },
+    )
+
+    name: Name
+    type: Type = "api"
+    protocol: Protocol | None = Field(default=None, description="Unset: the first that the type speaks.")
+    base_url: str = Field(
+        min_length=1,
+        max_length=2048,
+        description="Its scheme is one of the transport's; no credentials in it.",
+    )
+
+
+class IntegrationUpdate(Definition):
+    """Changes of an integration; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid", hide_input_in_errors=True, json_schema_extra={"examples": [{"status": "maintenance"}]}
+    )
+
+    name: Name = ""
+    base_url: str = Field(default="", min_length=1, max_length=2048)
+
+
+class SecretView(Form):
+    """What may be shown of a secret."""
+
+    last4: str
+    fingerprint: str
+
+
+class Integration(Form):
+    """An integration."""
+
+    id: str
+    name: str
+    description: str
+    type: str
+    protocol: str
+    base_url: str
+    settings: dict[str, Any]
+    auth: dict[str, Any] = Field(
+        description="The mode and its parameters; secrets only as last4 and fingerprint."
+    )
+    tls: dict[str, Any] | None
+    headers: dict[str, str]
+    timeout_seconds: float
+    max_response_bytes: int
+    follow_redirects: int
+    retry_policy: Retry
+    operations: dict[str, dict[str, Any]]
+    request_transform: list[Any]
+    response_transform: list[Any]
+    error_mapping: list[ErrorRule]
+    rate_limit: RateLimit
+    caching: Caching
+    quota: Quota
+    access: Access
+    data_policy: DataPolicy
+    logging: Logging
+    health_check: HealthCheckIn | None
+    status: Status
+    tags: list[str]
+    version: int = Field(description="Also the ETag; send it as If-Match to change exactly this version.")
+    created_by: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Version(Form):
+    """One version of a definition."""
+
+    version: int
+    changed_by: str | None
+    created_at: datetime
+
+
+class VersionDetail(Version):
+    """A version with its document; secrets are not in it."""
+
+    document: dict[str, Any]
+
+
+class Change(Form):
+    """One place where two versions differ; None where one of them has nothing."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class Difference(Form):
+    """What changed from one version to another."""
+
+    from_version: int
+    to_version: int
+    changes: list[Change]

@@ -1,0 +1,57 @@
+"""What the routes of integrations share in one API process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from hub.integrations.directory import Directory
+from hub.integrations.executions.accepting import Doors
+from hub.integrations.executions.waiting import Waiters
+from hub.integrations.pipeline.call import Tools
+from hub.integrations.pipeline.tools import Limits
+from hub.net.session import GuardedSession
+from hub.transforms import Sandbox
+
+if TYPE_CHECKING:
+    from hub.web.services import Services
+
+
+class Bench:
+    """One for the application; nothing is opened before it is used.
+
+    Args:
+        services: of the application.
+    """
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        self.sandbox = Sandbox(children=1)
+        redis_url = settings.redis_url
+        self.tools = Tools(
+            GuardedSession(services.policy),
+            self.sandbox,
+            None if redis_url is None else Limits(redis_url.get_secret_value()),
+            None,
+        )
+        # Inputs are judged without secrets, limits or expressions.
+        self.doors = Doors(Directory(None), Tools(self.tools.session))
+        self.waiters = Waiters(services.engine)
+
+    def close(self) -> None:
+        """End the children and the connections."""
+        self.sandbox.close()
+        self.tools.session.close()
+
+
+def _bench(request: Request) -> Bench:
+    state = request.app.state
+    if not hasattr(state, "integrations_bench"):
+        state.integrations_bench = Bench(state.services)
+    found: Bench = state.integrations_bench
+    return found
+
+
+#: As a parameter of a route.
+Workshop = Annotated[Bench, Depends(_bench)]

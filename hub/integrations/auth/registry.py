@@ -17,6 +17,7 @@ from hub.integrations.auth import (
     mtls,
     none,
     oauth1,
+    ssh_key,
     template,
 )
 from hub.integrations.auth.api_key import ApiKeyAuth
@@ -29,6 +30,7 @@ from hub.integrations.auth.hmac_signature import HmacAuth
 from hub.integrations.auth.mtls import MtlsAuth
 from hub.integrations.auth.none import NoAuth
 from hub.integrations.auth.oauth1 import OAuth1Auth
+from hub.integrations.auth.ssh_key import SshKeyAuth
 from hub.integrations.auth.template import TemplateAuth
 from hub.web.choices import told_by
 
@@ -48,6 +50,7 @@ MODES: dict[str, Mode] = {
         oauth1.MODE,
         aws_sigv4.MODE,
         azure_shared_key.MODE,
+        ssh_key.MODE,
         mtls.MODE,
     )
 }
@@ -64,6 +67,7 @@ AuthForm = Annotated[
     | OAuth1Auth
     | AwsSigV4Auth
     | AzureSharedKeyAuth
+    | SshKeyAuth
     | MtlsAuth,
     Field(discriminator="mode"),
     told_by("mode"),

@@ -23,7 +23,8 @@ class Cancellation:
     __slots__ = ("_closers", "_lock", "cancelled")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, since garbage that is collected meanwhile may be a client that closes its socket.
+        self._lock = threading.RLock()
         self._closers: list[Callable[[], object]] = []
         self.cancelled = False
 
@@ -50,9 +51,8 @@ class Cancellation:
 
     def remove(self, close: Callable[[], object]) -> None:
         """Forget `close`. It may still run, or be running, when the call was cancelled meanwhile."""
-        with self._lock:
-            if close in self._closers:
-                self._closers.remove(close)
+        with self._lock, suppress(ValueError):
+            self._closers.remove(close)
 
     @contextmanager
     def closing(self, close: Callable[[], object]) -> Iterator[None]:

@@ -3,7 +3,7 @@
 Promises: an address outside the public internet is refused in any spelling, unless the deployment allows its
 network by a CIDR in HUB_EGRESS_ALLOW; the hub's own servers are refused even then; a name is refused when
 any one of its answers is. Leaves to others: connecting to exactly the judged address and checking the peer
-again (`session`, `multi`).
+again (`dial`, `multi`).
 """
 
 from __future__ import annotations

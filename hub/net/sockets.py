@@ -17,6 +17,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from _typeshed import ReadableBuffer, WriteableBuffer
     from typing_extensions import Buffer
 
@@ -68,7 +70,7 @@ class PlainSocket(socket.socket):
     _cancellation: Cancellation | None = None
     _asked: float | None = None
     """The timeout that a library set; None: it leaves time to the deadline."""
-    _ending: threading.Lock
+    _ending: AbstractContextManager[object]
 
     def under(self, deadline: Deadline | None, cancellation: Cancellation | None = None) -> None:
         """Belong to a call from now on.
@@ -82,7 +84,7 @@ class PlainSocket(socket.socket):
         """
         self.bound(deadline)
         if cancellation is not None:
-            self._ending = threading.Lock()
+            self._ending = threading.RLock()  # reentrant for the sake of garbage collection
             self._cancellation = cancellation
             cancellation.add(self.end)
 

@@ -13,10 +13,13 @@ from hub.integrations.auth import (
     basic,
     bearer,
     digest,
+    google_service_account,
     hmac_signature,
+    login_call,
     mtls,
     none,
     oauth1,
+    oauth2_modes,
     ssh_key,
     template,
 )
@@ -26,10 +29,13 @@ from hub.integrations.auth.azure_shared_key import AzureSharedKeyAuth
 from hub.integrations.auth.basic import BasicAuth
 from hub.integrations.auth.bearer import BearerAuth
 from hub.integrations.auth.digest import DigestAuth
+from hub.integrations.auth.google_service_account import GoogleServiceAccountAuth
 from hub.integrations.auth.hmac_signature import HmacAuth
+from hub.integrations.auth.login_call import LoginCallAuth
 from hub.integrations.auth.mtls import MtlsAuth
 from hub.integrations.auth.none import NoAuth
 from hub.integrations.auth.oauth1 import OAuth1Auth
+from hub.integrations.auth.oauth2_modes import OAuth2Auth
 from hub.integrations.auth.ssh_key import SshKeyAuth
 from hub.integrations.auth.template import TemplateAuth
 from hub.web.choices import told_by
@@ -51,6 +57,9 @@ MODES: dict[str, Mode] = {
         aws_sigv4.MODE,
         azure_shared_key.MODE,
         ssh_key.MODE,
+        oauth2_modes.MODE,
+        google_service_account.MODE,
+        login_call.MODE,
         mtls.MODE,
     )
 }
@@ -68,6 +77,9 @@ AuthForm = Annotated[
     | AwsSigV4Auth
     | AzureSharedKeyAuth
     | SshKeyAuth
+    | OAuth2Auth
+    | GoogleServiceAccountAuth
+    | LoginCallAuth
     | MtlsAuth,
     Field(discriminator="mode"),
     told_by("mode"),

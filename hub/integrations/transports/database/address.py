@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from hub.core.secret import Secret
-
-Tls = Literal["verify", "require", "disable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +29,15 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who logs in, and how the way there is protected.
+    """Who logs in.
 
     Args:
         username: the role.
         password: None for a login by client certificate.
-        tls: `verify`, `require` or `disable`.
     """
 
     username: str
     password: Secret | None
-    tls: Tls
 
 
 def parse(base_url: str, ports: dict[str, int]) -> Address:

@@ -7,23 +7,17 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from hub.integrations.transports.database.verdict import Verdict
-from hub.net.cancellation import Cancellation
-from hub.net.dial import dial
+from hub.integrations.transports.dialled import Keepable, Verdict
 from hub.net.outcome import ErrorClass
-from hub.net.sockets import Deadline
-from hub.net.trace import Trace
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
 
-    from hub.integrations.transports.database.address import Address, Login
+    from hub.integrations.transports.database.address import Login
     from hub.integrations.transports.database.parameters import Value
     from hub.integrations.transports.database.rows import Rows
     from hub.integrations.transports.database.statement import Statement
-    from hub.net.policy import AddressPolicy
-    from hub.net.sockets import PlainSocket
+    from hub.integrations.transports.dialled import Way
 
 #: For ending a statement on the server whose call is over.
 _GRACE_SECONDS = 3.0
@@ -31,41 +25,21 @@ _GRACE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The bounds of one call.
+    """One call.
 
     Args:
-        policy: judges addresses.
-        context: for TLS; None is in the clear.
-        address: where to.
+        way: where to, and the bounds.
+        database: its name.
         login: as whom.
-        deadline: over everything.
-        cancellation: ends it.
-        trace: what is noted.
     """
 
-    policy: AddressPolicy
-    context: ssl.SSLContext | None
-    address: Address
+    way: Way
+    database: str
     login: Login
-    deadline: Deadline
-    cancellation: Cancellation
-    trace: Trace
-
-    def dial(self, usual_port: int) -> PlainSocket:
-        """A connection to the server; not secured yet."""
-        return dial(
-            self.policy,
-            self.address.host,
-            self.address.port,
-            deadline=self.deadline,
-            usual_ports=(usual_port,),
-            cancellation=self.cancellation,
-            trace=self.trace,
-        )
 
     def afterwards(self) -> Call:
-        """A call that may last a little longer than this one, to tidy up."""
-        return replace(self, deadline=Deadline(_GRACE_SECONDS), cancellation=Cancellation(), trace=Trace())
+        """A call that tidies up after this one."""
+        return replace(self, way=self.way.afterwards(_GRACE_SECONDS))
 
 
 def in_background(work: Callable[[], object]) -> None:
@@ -95,14 +69,8 @@ class Query:
     max_rows: int
 
 
-class Session(Protocol):
+class Session(Keepable, Protocol):
     """One connection with a login, used by one call at a time."""
-
-    sock: PlainSocket
-
-    @property
-    def reusable(self) -> bool:
-        """Open, idle and in step."""
 
     def run(self, call: Call, query: Query, rows: Rows) -> None:
         """Do one statement in a transaction of its own.
@@ -115,9 +83,6 @@ class Session(Protocol):
 
     def end_statement(self, call: Call) -> None:
         """Have the server end what this connection runs."""
-
-    def close(self) -> None:
-        """Close it; never raises."""
 
 
 class Stale(Exception):

@@ -13,16 +13,15 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from hub.integrations.transports.database import sqlstates
 from hub.integrations.transports.database.call import Stale, no_tls
 from hub.integrations.transports.database.parameters import Json
-from hub.integrations.transports.database.verdict import Verdict, by_sqlstate
-from hub.net.dial import secure
+from hub.integrations.transports.dialled import Verdict
 from hub.net.outcome import ErrorClass
 from hub.net.sockets import is_quiet
 from hub.net.trace import Phase
@@ -55,25 +54,25 @@ def open_session(call: Call) -> MysqlSession:
         Verdict: by the server.
         OSError: the connection.
     """
-    login, address = call.login, call.address
+    login = call.login
     link = _driver()(
         user=login.username,
         # As bytes: pymysql would take texts for Latin-1.
         password=b"" if login.password is None else login.password.reveal().encode(),
-        host=address.host,
-        database=address.database,
-        port=address.port,
+        host=call.way.host,
+        database=call.database,
+        port=call.way.port,
         charset="utf8mb4",
         conv=_readers(),
         autocommit=None,
         local_infile=False,
         defer_connect=True,
-        ssl=call.context,
-        ssl_disabled=call.context is None,
+        ssl=call.way.context,
+        ssl_disabled=call.way.context is None,
         program_name="integration-hub",
     )
-    link.ctx = _Handshake(call)
-    sock = call.dial(PORT)
+    link.ctx = call.way
+    sock = call.way.dial()
     try:
         with _strictly():
             link.connect(sock)
@@ -81,20 +80,6 @@ def open_session(call: Call) -> MysqlSession:
         sock.close()
         raise
     return MysqlSession(link)
-
-
-@dataclass(frozen=True, slots=True)
-class _Handshake:
-    """In place of pymysql's TLS context, so that a fault of the handshake is known as one."""
-
-    call: Call
-
-    def wrap_socket(self, sock: PlainSocket, server_hostname: str) -> PlainSocket:
-        context = self.call.context
-        assert context is not None
-        return secure(
-            sock, server_hostname, context=context, deadline=self.call.deadline, trace=self.call.trace
-        )
 
 
 class MysqlSession:
@@ -127,7 +112,7 @@ class MysqlSession:
                 raise
             except _errors() as error:
                 fault = _verdict(error)
-                if fault.sqlstate:
+                if "sqlstate" in fault.headers:
                     self._do("ROLLBACK")
                 raise fault from None
             if not self._left:
@@ -153,10 +138,10 @@ class MysqlSession:
                 self._link._read_ok_packet()  # noqa: SLF001
                 self._do("SET NAMES utf8mb4")
         except _errors() as error:
-            if call.deadline.over:
+            if call.way.deadline.over:
                 raise _verdict(error) from None
             raise Stale from None
-        seconds = call.deadline.remaining()
+        seconds = call.way.deadline.remaining()
         limit = seconds - min(_EARLIER_SECONDS, seconds / 10)
         mariadb = "mariadb" in self._link.get_server_info().lower()
         own = (
@@ -179,7 +164,7 @@ class MysqlSession:
         self._do("PREPARE hub_statement FROM @hub_sql")
         places = [f"@hub_{statement.names.index(name)}" for name in statement.slots]
         using = f" USING {', '.join(places)}" if places else ""
-        call.trace.phase = Phase.WAIT
+        call.way.trace.phase = Phase.WAIT
         self._link.query(f"EXECUTE hub_statement{using}", unbuffered=True)
         described = False
         while True:
@@ -287,9 +272,9 @@ def _verdict(error: Exception) -> Verdict:
     elif number in _TIMEOUT:
         error_class = ErrorClass.TIMEOUT
     else:
-        error_class = by_sqlstate(sqlstate)
+        error_class = sqlstates.classify(sqlstate)
     details: dict[str, str | int] = {"sqlstate": sqlstate, "number": number, "message": text}
-    return Verdict(error_class, f"MySQL: {text} ({number}, {sqlstate}).", sqlstate=sqlstate, details=details)
+    return sqlstates.error(error_class, f"MySQL: {text} ({number}, {sqlstate}).", sqlstate, details)
 
 
 def _literal(value: Any) -> str:  # noqa: PLR0911 - one line a type

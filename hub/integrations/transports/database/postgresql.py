@@ -12,8 +12,7 @@ from hub.integrations.transports.database import postgresql_types as types
 from hub.integrations.transports.database import postgresql_wire as wire
 from hub.integrations.transports.database.call import Stale, no_tls
 from hub.integrations.transports.database.scram import Scram, ScramFault
-from hub.integrations.transports.database.verdict import Verdict
-from hub.net.dial import secure
+from hub.integrations.transports.dialled import Verdict
 from hub.net.outcome import ErrorClass
 from hub.net.sockets import is_quiet
 from hub.net.trace import Phase
@@ -80,9 +79,9 @@ class PostgresqlSession:
             values = [types.write(query.values[name]) for name in statement.names]
             # A read pauses after the last row that is kept. A change must run to its end, whatever is kept of it.
             limit = 0 if query.write else query.max_rows + 1
-            call.trace.phase = Phase.SEND
+            call.way.trace.phase = Phase.SEND
             self._link.send(wire.execute(statement.text, values, limit))
-            call.trace.phase = Phase.WAIT
+            call.way.trace.phase = Phase.WAIT
             self._read_rows(rows)
             self._link.send(wire.query("COMMIT"))
             if query.write and self._finish()[-1:] == [b"ROLLBACK"]:
@@ -108,7 +107,7 @@ class PostgresqlSession:
             self.sock.close()
 
     def _begin(self, call: Call, query: Query) -> None:
-        seconds = call.deadline.remaining()
+        seconds = call.way.deadline.remaining()
         limit = max(int((seconds - min(_EARLIER_SECONDS, seconds / 10)) * 1000), 1)
         begin = (
             f"BEGIN {'READ WRITE' if query.write else 'READ ONLY'}; "
@@ -124,7 +123,7 @@ class PostgresqlSession:
             for _ in clean:
                 self._finish()
         except OSError:
-            if self._used and not call.deadline.over:
+            if self._used and not call.way.deadline.over:
                 raise Stale from None
             raise
         except Verdict as verdict:
@@ -190,8 +189,8 @@ class PostgresqlSession:
 
 def _connect(call: Call) -> PlainSocket:
     """A connection, with TLS when it is to have it."""
-    sock = call.dial(PORT)
-    if call.context is None:
+    sock = call.way.dial()
+    if call.way.context is None:
         return sock
     try:
         sock.sendall(wire.SSL_REQUEST)
@@ -204,7 +203,7 @@ def _connect(call: Call) -> PlainSocket:
     except BaseException:
         sock.close()
         raise
-    return secure(sock, call.address.host, context=call.context, deadline=call.deadline, trace=call.trace)
+    return call.way.wrap_socket(sock)
 
 
 def _log_in(link: wire.Wire, call: Call) -> tuple[int, bytes]:
@@ -213,7 +212,7 @@ def _log_in(link: wire.Wire, call: Call) -> tuple[int, bytes]:
         wire.startup(
             {
                 "user": call.login.username,
-                "database": call.address.database,
+                "database": call.database,
                 "client_encoding": "UTF8",
                 "application_name": "integration-hub",
             }
@@ -246,7 +245,7 @@ def _authenticate(link: wire.Wire, call: Call, content: bytes, exchange: Scram |
         )
     password = call.login.password.reveal()
     if step == 3:
-        if call.context is None:
+        if call.way.context is None:
             raise Verdict(
                 ErrorClass.TLS, "The server asks for the password in the clear, which only TLS allows."
             )

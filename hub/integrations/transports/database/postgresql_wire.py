@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, BinaryIO
 
-from hub.integrations.transports.database.verdict import Verdict, by_sqlstate
+from hub.integrations.transports.database import sqlstates
+from hub.integrations.transports.dialled import Verdict
 from hub.net.outcome import ErrorClass
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def error(content: bytes) -> Verdict:
     }
     sqlstate = said.get("sqlstate", "")
     text = said.get("message", "no reason was given")
-    return Verdict(
-        by_sqlstate(sqlstate), f"PostgreSQL: {text} ({sqlstate}).", sqlstate=sqlstate, details=said
+    return sqlstates.error(
+        sqlstates.classify(sqlstate), f"PostgreSQL: {text} ({sqlstate}).", sqlstate, dict(said)
     )
 
 

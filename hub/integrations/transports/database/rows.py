@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from hub.integrations.transports.database.verdict import Verdict
-from hub.net.outcome import ErrorClass
+from hub.integrations.transports.dialled import too_large
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +54,8 @@ class Rows:
         row = _encode(dict(zip(self._columns, values, strict=True)))
         self._size += len(row) + 1
         if self._size > self.max_bytes:
-            raise self.too_large()
+            raise too_large(self.max_bytes)
         self._rows.append(row)
-
-    def too_large(self) -> Verdict:
-        """The fault of an answer over the cap."""
-        return Verdict(ErrorClass.TOO_LARGE, f"The answer is longer than {self.max_bytes} bytes.")
 
     def body(self) -> bytes:
         """The whole answer.
@@ -79,7 +74,7 @@ class Rows:
             b",".join(self._rows),
         )
         if len(body) > self.max_bytes:
-            raise self.too_large()
+            raise too_large(self.max_bytes)
         return body
 
 

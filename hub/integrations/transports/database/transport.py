@@ -7,10 +7,9 @@ and login.
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hub.core.errors import FieldError, Invalid
 from hub.integrations.transports.database import address as addresses
@@ -20,21 +19,18 @@ from hub.integrations.transports.database.call import Call, Query, Session, Stal
 from hub.integrations.transports.database.forms import DatabaseOperation, DatabaseSettings
 from hub.integrations.transports.database.rows import Rows
 from hub.integrations.transports.database.statement import Statement
-from hub.integrations.transports.database.verdict import Verdict
+from hub.integrations.transports.dialled import Idle, Verdict, Way, concluded, tls_for
 from hub.integrations.transports.interface import Prepared, Transport
-from hub.net.faults import failure
-from hub.net.identity import context as tls_context
-from hub.net.outcome import ErrorClass, Outcome
+from hub.net.outcome import ErrorClass
 from hub.net.sockets import Deadline
-from hub.net.trace import Phase, Trace
+from hub.net.trace import Trace
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Mapping
 
     from hub.integrations.auth.mode import Credentials
     from hub.integrations.transports.interface import Caps, Connection
-    from hub.net.pool import ConnectionPool
+    from hub.net.outcome import Outcome
     from hub.net.session import GuardedSession
 
 _PORTS = {"postgresql": postgresql.PORT, "mysql": mysql.PORT}
@@ -158,92 +154,49 @@ class DatabaseTransport(Transport):
         credentials: Credentials,
         caps: Caps,
     ) -> Outcome:
-        begun = time.perf_counter()
         trace, deadline = Trace(), Deadline(caps.timeout)
-        try:
+
+        def work() -> bytes:
             login = _login(connection.settings, credentials)
-            call = Call(
+            address = addresses.parse(connection.base_url, _PORTS)
+            tls = connection.settings.tls
+            way = Way(
                 session.policy,
-                _context(session, connection, login),
-                addresses.parse(connection.base_url, _PORTS),
-                login,
+                address.host,
+                address.port,
+                _PORTS[address.scheme],
+                tls_for(session, connection.tls, tls),
                 deadline,
                 caps.cancellation,
                 trace,
             )
-            kept = _Kept(session.pool, ("database", connection.pool_key, call.address, login, connection.tls))
-            body = _run(call, query, kept, caps.max_bytes)
-        except Verdict as verdict:
-            ours = caps.cancellation.cancelled or (deadline.over and verdict.error_class is ErrorClass.RESET)
-            outcome = (
-                failure(verdict, trace, deadline=deadline, cancellation=caps.cancellation)
-                if ours
-                else verdict.outcome(trace, caps.max_bytes)
-            )
-        except Exception as error:  # noqa: BLE001 - `send` never raises for what the outside does
-            outcome = failure(error, trace, deadline=deadline, cancellation=caps.cancellation)
-        else:
-            headers = {"content-type": "application/json"}
-            outcome = Outcome(None, None, headers=headers, body=body, timings=trace.timings, peer=trace.peer)
-        outcome.timings.total_ms = (time.perf_counter() - begun) * 1000
-        return outcome
+            key = ("database", connection.pool_key, address, login, tls, connection.tls)
+            idle: Idle[Session] = Idle(session.pool, key)
+            opening = mysql.open_session if address.scheme == "mysql" else postgresql.PostgresqlSession.open
+            return _run(Call(way, address.database, login), query, idle, opening, caps.max_bytes)
+
+        return concluded(work, trace, deadline, caps)
 
 
-class _Kept:
-    """The idle connections of one integration and login.
-
-    Args:
-        pool: of everything that is idle; it closes them after a minute.
-        key: what they are kept under.
-    """
-
-    def __init__(self, pool: ConnectionPool, key: Hashable) -> None:
-        self._pool = pool
-        self._key = key
-
-    def take(self, call: Call) -> Session | None:
-        """One that belongs to this call from now on, if there is one."""
-        found = cast("Session | None", self._pool.take(self._key))
-        if found is None:
-            return None
-        try:
-            found.sock.under(call.deadline, call.cancellation)
-            call.trace.peer = str(found.sock.getpeername()[0])
-        except OSError:  # it ended meanwhile
-            found.close()
-            return None
-        except BaseException:
-            found.close()
-            raise
-        call.trace.phase = Phase.SEND
-        return found
-
-    def give(self, session: Session) -> None:
-        """Keep one whose call is over."""
-        if session.sock.release():
-            session.sock.bound(None)
-            self._pool.give(self._key, cast("Any", session))
-        else:
-            session.close()
-
-
-def _run(call: Call, query: Query, idle: _Kept, max_bytes: int) -> bytes:
+def _run(
+    call: Call, query: Query, idle: Idle[Session], opening: Callable[[Call], Session], max_bytes: int
+) -> bytes:
     rows = Rows(query.max_rows, max_bytes)
-    kept = idle.take(call)
+    kept = idle.take(call.way)
     if kept is not None:
         try:
             return _use(kept, call, query, rows, idle)
         except Stale:
             pass
-    return _use(_open(call), call, query, rows, idle)
+    return _use(opening(call), call, query, rows, idle)
 
 
-def _use(session: Session, call: Call, query: Query, rows: Rows, idle: _Kept) -> bytes:
+def _use(session: Session, call: Call, query: Query, rows: Rows, idle: Idle[Session]) -> bytes:
     try:
         session.run(call, query, rows)
         body = rows.body()
     except Verdict as verdict:
-        if verdict.error_class in _GIVEN_UP or not verdict.sqlstate:
+        if verdict.error_class in _GIVEN_UP or "sqlstate" not in verdict.headers:
             _give_up(session, call)
         else:
             idle.give(session)
@@ -259,15 +212,6 @@ def _use(session: Session, call: Call, query: Query, rows: Rows, idle: _Kept) ->
     else:
         _give_up(session, call)
     return body
-
-
-def _open(call: Call) -> Session:
-    try:
-        if call.address.scheme == "mysql":
-            return mysql.open_session(call)
-        return postgresql.PostgresqlSession.open(call)
-    except Stale as stale:
-        raise stale.__cause__ or ConnectionResetError from None
 
 
 def _give_up(session: Session, call: Call) -> None:
@@ -290,29 +234,7 @@ def _login(settings: DatabaseSettings, credentials: Credentials) -> Login:
             ErrorClass.UNAUTHORIZED,
             "There is no user to log in as; use auth.mode basic, or set settings.username.",
         )
-    return Login(username, password, settings.tls)
-
-
-def _context(session: GuardedSession, connection: Connection, login: Login) -> ssl.SSLContext | None:
-    if login.tls == "disable":
-        return None
-    if login.tls == "require":
-        return _unverified()
-    # Not the session's own context: it offers HTTP by ALPN, at which PostgreSQL 17 and newer end the handshake.
-    return tls_context(connection.tls, default_ca=session._ca_file)  # noqa: SLF001
-
-
-@lru_cache(maxsize=1)
-def _unverified() -> ssl.SSLContext:
-    import ssl as ssl_  # noqa: PLC0415
-
-    from hub.net.sockets import TlsContext  # noqa: PLC0415
-
-    made = TlsContext(ssl_.PROTOCOL_TLS_CLIENT)
-    made.minimum_version = ssl_.TLSVersion.TLSv1_2
-    made.check_hostname = False
-    made.verify_mode = ssl_.CERT_NONE
-    return made
+    return Login(username, password)
 
 
 @lru_cache(maxsize=1024)

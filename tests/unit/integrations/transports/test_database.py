@@ -12,7 +12,8 @@ from hub.integrations.transports.database.address import parse as parse_address
 from hub.integrations.transports.database.postgresql_types import reader, write
 from hub.integrations.transports.database.rows import Rows
 from hub.integrations.transports.database.scram import Scram, ScramFault, prepare
-from hub.integrations.transports.database.verdict import Verdict, by_sqlstate
+from hub.integrations.transports.database.sqlstates import classify
+from hub.integrations.transports.dialled import Verdict
 from hub.net.outcome import ErrorClass
 
 PG: statement.Dialect = "postgresql"
@@ -180,7 +181,7 @@ def test_values_become_texts_of_postgresql(value: Any, text: bytes | None) -> No
     ],
 )  # fmt: skip
 def test_codes_have_their_class(code: str, error_class: ErrorClass) -> None:
-    assert by_sqlstate(code) is error_class
+    assert classify(code) is error_class
 
 
 def test_the_answer_keeps_to_its_caps_with_its_last_byte() -> None:

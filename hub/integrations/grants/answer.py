@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.core.secret import Secret
-from hub.net.outcome import ErrorClass, retry_after_seconds, safe_text
+from hub.net.outcome import NEVER_SENT, ErrorClass, retry_after_seconds, safe_text
 from hub.transforms.paths import MISSING, ManyPlacesError, parse_path
 
 if TYPE_CHECKING:
@@ -83,12 +83,14 @@ class Failed:
         code: the provider's word for it, if it has one.
         retry_after: seconds that the provider wants to be left alone.
         client_error: the status was 4xx, which does not pass by itself as a rule.
+        uncertain: the question may have arrived and its answer was lost.
     """
 
     message: str
     code: str = ""
     retry_after: float | None = None
     client_error: bool = False
+    uncertain: bool = False
 
 
 Answer = Tokens | Refused | Failed
@@ -139,7 +141,8 @@ def not_granted(outcome: Outcome, found: Any, sent: Iterable[Secret], wanted: st
     if code and code not in _PASSING and status < 500 and status not in _PASSING_STATUSES:
         return Refused(code, text)
     client_error = outcome.error_class is ErrorClass.HTTP_4XX and status not in _PASSING_STATUSES
-    return Failed(text, code, retry_after, client_error)
+    uncertain = outcome.status is None and outcome.error_class not in NEVER_SENT
+    return Failed(text, code, retry_after, client_error, uncertain)
 
 
 def masked(text: str, secrets: Iterable[Secret]) -> str:

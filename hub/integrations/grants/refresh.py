@@ -212,7 +212,14 @@ class Refresher:
                 self._refused(conn, holder, grant, fence, answer.message)
             else:
                 pause = pause_after(grant.failures, answer.retry_after, self._rng)
-                store.note_failure(conn, holder.id, fence=fence, message=answer.message, pause=pause)
+                store.note_failure(
+                    conn,
+                    holder.id,
+                    fence=fence,
+                    message=answer.message,
+                    pause=pause,
+                    uncertain=answer.uncertain,
+                )
 
     def _granted(self, conn: Connection, holder: Holder, grant: Grant, fence: int, tokens: Tokens) -> None:
         ours = grant.basis == holder.basis
@@ -282,6 +289,6 @@ def _explained(message: str, grant: Grant, refresh: Secret | None) -> str:
     if refresh is None or not grant.interrupted:
         return message
     return (
-        f"{message} An earlier renewal was interrupted after it had begun, so the provider may have replaced the"
+        f"{message} An earlier renewal was cut off after it had begun, so the provider may have replaced the"
         " refresh token without the hub having got the new one."
     )

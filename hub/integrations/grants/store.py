@@ -136,16 +136,27 @@ def _keep(
     return result.rowcount == 1
 
 
-def note_failure(conn: Connection, integration_id: UUID, *, fence: int, message: str, pause: float) -> None:
-    """End a renewal without an answer: the tokens stay, the provider rests. Served by integration_grant_pkey."""
+def note_failure(
+    conn: Connection, integration_id: UUID, *, fence: int, message: str, pause: float, uncertain: bool
+) -> None:
+    """End a renewal without an answer: the tokens stay, the provider rests. Served by integration_grant_pkey.
+
+    Args:
+        conn: a connection inside a transaction.
+        integration_id: whose.
+        fence: of the renewal.
+        message: what went wrong.
+        pause: seconds to leave the provider alone.
+        uncertain: the question may have been answered, so its intent stays.
+    """
     conn.execute(
         text(
             "UPDATE hub.integration_grant SET fence = fence + 1, failures = failures + 1, last_error = :message,"
             " not_before = now() + make_interval(secs => :pause), updated_at = now(), lease_owner = NULL,"
-            " lease_until = NULL, intent_at = NULL"
+            " lease_until = NULL, intent_at = CASE WHEN :uncertain THEN intent_at END"
             " WHERE integration_id = :id AND fence = :fence"
         ),
-        {"id": integration_id, "fence": fence, "message": message, "pause": pause},
+        {"id": integration_id, "fence": fence, "message": message, "pause": pause, "uncertain": uncertain},
     )
 
 

@@ -121,6 +121,9 @@ class World:
         with self.engine.connect() as conn:
             return self.vault.get(conn, self.tenant_id, secret_id).reveal()
 
+    def stored_fingerprint(self, secret_id: UUID) -> str:
+        return Secret(self.stored(secret_id)).fingerprint
+
     def secrets_of_grants(self) -> int:
         """How many secrets of grants are in the vault."""
         with self.engine.connect() as conn:

@@ -98,7 +98,8 @@ def faults(given: Mapping[str, Any]) -> list[FieldError]:
         found.append(FieldError("auth.name", "is no name of a cookie (letters, digits and -, no spaces)"))
     if place == "basic" and (":" in text_at(given, "key") or ":" in text_at(given, "prefix")):
         found.append(FieldError("auth.key", "must not have a colon: it ends the user name (RFC 7617, 2)"))
-    if place == "basic" and "name" in given:
+    # Not its default: that is what a definition that was read and sent back says.
+    if place == "basic" and name != _NAME:
         found.append(FieldError("auth.name", "has no meaning with `in` basic; leave it out"))
     if place != "basic" and text_at(given, "basic_password"):
         found.append(FieldError("auth.basic_password", "has a meaning only with `in` basic"))

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from hub.integrations.auth.registry import MODES, AuthForm
-from tests.unit.integrations.auth.requests_in_hand import FORM
+from tests.unit.integrations.auth.requests_in_hand import FORM, parts
 
 
 def test_every_mode_has_its_form_in_the_union_and_no_other() -> None:
@@ -67,3 +67,28 @@ def test_faults_of_a_form_that_is_wrong_everywhere_are_told_and_not_raised(name:
             (found.alias or field): junk for field, found in mode.form.model_fields.items() if field != "mode"
         }
         assert all(fault.path.startswith("auth.") and fault.message for fault in mode.faults(given))
+
+
+SAMPLES: list[dict[str, Any]] = [
+    {"mode": "api_key", "in": "basic", "key": "k"},
+    {"mode": "oauth1", "consumer_key": "c", "consumer_secret": "s", "placement": "body"},
+    {"mode": "azure_shared_key", "service": "cosmos", "key": "a2V5"},
+    {
+        "mode": "hmac",
+        "string": "{{ body }}",
+        "key": "k",
+        "query": {"sig": "{{ signature }}{{ salt }}"},
+        "secrets": {"salt": "s"},
+    },
+    {"mode": "aws_sigv4", "access_key_id": "AKID", "service": "s3", "secret_access_key": "s"},
+]
+
+
+@pytest.mark.parametrize("auth", SAMPLES, ids=lambda auth: auth["mode"])
+def test_what_was_stored_can_be_sent_back_without_its_secrets(auth: dict[str, Any]) -> None:
+    mode = MODES[auth["mode"]]
+    stored, secrets = parts(auth)
+    named = [name.partition(".")[2] for name in secrets if "." in name]
+    kept = {mode.dynamic: dict.fromkeys(named)} if mode.dynamic else {}
+    assert not mode.faults({**stored, **kept})
+    FORM.validate_python({**stored, **kept})

@@ -20,9 +20,9 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from hub.net import faults
+from hub.net.exchange import Exchange, verdict_of
 from hub.net.headers import is_refused
 from hub.net.outcome import ErrorClass, Outcome, classify_status, status_message
-from hub.net.session import Exchange, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -9,189 +9,31 @@ or cookie from the environment. Leaves to others: retries, rate limits, redactio
 
 from __future__ import annotations
 
-import http.client
-import io
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import certifi
-from requests import PreparedRequest, Response
-from requests.adapters import BaseAdapter
-from requests.exceptions import RequestException
+from requests import PreparedRequest
 from requests.hooks import dispatch_hook
-from requests.structures import CaseInsensitiveDict
 
 from hub.net import faults
-from hub.net.cancellation import Cancelled
-from hub.net.connection import Connection
-from hub.net.decoding import decoder_for
+from hub.net.exchange import Exchange, verdict_of
 from hub.net.headers import is_refused, is_token
 from hub.net.identity import context as tls_context
-from hub.net.outcome import (
-    ErrorClass,
-    Outcome,
-    Timings,
-    classify_status,
-    collect_headers,
-    status_message,
-)
-from hub.net.policy import AddressPolicy, EgressRefused
+from hub.net.outcome import ErrorClass, Outcome, classify_status, status_message
 from hub.net.pool import ConnectionPool
 from hub.net.redirects import MAX_FOLLOWED, next_hop
 from hub.net.sockets import Deadline, TlsContext
-from hub.net.trace import Phase
 
 if TYPE_CHECKING:
     from hub.net.cancellation import Cancellation
     from hub.net.identity import TlsIdentity
+    from hub.net.policy import AddressPolicy
 
-_READ_BYTES = 65_536
 _ALPN = ("http/1.1",)
 
 Auth = Callable[[PreparedRequest], PreparedRequest]
-
-
-@dataclass(slots=True)
-class Received:
-    """What has come so far of the newest answer; kept when a fault ends the call."""
-
-    status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytearray = field(default_factory=bytearray)
-    truncated: bool = False
-    timings: Timings = field(default_factory=Timings)
-    peer: str | None = None
-
-    def outcome(self, error_class: ErrorClass | None, message: str, begun: float) -> Outcome:
-        """With this verdict.
-
-        Args:
-            error_class: None for a success.
-            message: the sentence that goes with it.
-            begun: when the call began, by `time.perf_counter`.
-        """
-        self.timings.total_ms = (time.perf_counter() - begun) * 1000
-        return Outcome(
-            status=self.status,
-            error_class=error_class,
-            message=message,
-            headers=self.headers,
-            body=bytes(self.body),
-            truncated=self.truncated,
-            timings=self.timings,
-            peer=self.peer,
-        )
-
-
-class Exchange(BaseAdapter):
-    """The requests of one call, one after the other, as the adapter that authentication hooks know.
-
-    Bodies are read inside the caps before a hook sees the response, so its `.content` and `.json()` are safe.
-    """
-
-    def __init__(
-        self,
-        session: GuardedSession,
-        pool_key: Hashable,
-        deadline: Deadline,
-        max_body: int,
-        identity: TlsIdentity | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> None:
-        self._session = session
-        self._pool_key = pool_key
-        self._deadline = deadline
-        self._max_body = max_body
-        self._identity = identity
-        self._cancellation = cancellation
-        self.phase = Phase.DNS
-        self.received = Received()
-
-    def send(self, request: PreparedRequest, *_args: Any, **_options: Any) -> Response:
-        """Make one request and read its answer; `requests`' options of its own have no effect."""
-        self.received = got = Received()
-        parts = urlsplit(request.url or "")
-        host, secure = parts.hostname or "", parts.scheme == "https"
-        if parts.scheme not in {"http", "https"} or not host:
-            raise EgressRefused("The address is not an http or https URL.")
-        port = parts.port or (443 if secure else 80)
-        context = self._session.context_of(self._identity) if secure else None
-        # The context is the identity: connections of one are never another's.
-        key = (self._pool_key, context, host, port)
-        connection = self._session.pool.take(key) or Connection(self._session.policy, host, port, context)
-        answer: http.client.HTTPResponse | None = None
-        try:
-            connection.begin(self._deadline, self._cancellation)
-            self._request(connection, request)
-            sock = connection.sock
-            answer = connection.getresponse()
-            self._read(connection, answer)
-            # An answer that ends with its connection is complete only when we did not end it ourselves.
-            if sock is not None and not sock.release():
-                raise Cancelled
-        except BaseException:
-            self.phase = connection.trace.phase
-            got.timings, got.peer = connection.trace.timings, connection.trace.peer
-            if answer is not None:
-                answer.close()
-            connection.close()
-            raise
-        if connection.sock is not None and not got.truncated:
-            self._session.pool.give(key, connection)
-        else:
-            connection.close()
-        return self._response(request, got, answer.reason)
-
-    def close(self) -> None:
-        """Nothing: connections belong to the pool."""
-
-    def _request(self, connection: Connection, request: PreparedRequest) -> None:
-        target = request.path_url
-        headers = {**request.headers, "Accept-Encoding": "gzip"}
-        try:
-            connection.request(request.method or "", target, body=request.body, headers=headers)
-        except BrokenPipeError:
-            # A server may answer early (413) and stop reading; its answer says more than the broken pipe.
-            if connection.trace.phase is not Phase.SEND:
-                raise
-        connection.trace.phase = Phase.WAIT
-
-    def _read(self, connection: Connection, answer: http.client.HTTPResponse) -> None:
-        got = self.received
-        trace = connection.trace
-        got.timings, got.peer = trace.timings, trace.peer
-        got.timings.first_byte_ms = (time.perf_counter() - connection.sent_at) * 1000
-        trace.phase = Phase.BODY
-        pairs = answer.headers.items()
-        got.status = answer.status
-        got.headers = collect_headers(pairs)
-        decoder = decoder_for(got.headers.get("content-encoding", ""))
-        while data := answer.read(_READ_BYTES):
-            for piece in decoder.feed(data):
-                got.body += piece
-                if len(got.body) > self._max_body:
-                    del got.body[self._max_body :]
-                    got.truncated = True
-                    answer.close()
-                    return
-                self._deadline.remaining()
-        if answer.length:
-            raise http.client.IncompleteRead(b"", answer.length)
-        decoder.finish()
-
-    def _response(self, request: PreparedRequest, got: Received, reason: str) -> Response:
-        response = Response()
-        response.status_code = got.status or 0
-        response.reason = reason
-        response.headers = CaseInsensitiveDict(got.headers)
-        response.url = request.url or ""
-        response.request = request
-        response.connection = self  # type: ignore[assignment]
-        response.raw = io.BytesIO(got.body)
-        return response
 
 
 class GuardedSession:
@@ -333,11 +175,3 @@ def _prepare(
     request.prepare_body(data, None, json)
     request.prepare_auth(auth, url)
     return request
-
-
-def verdict_of(error: Exception, phase: Phase) -> tuple[ErrorClass, str]:
-    """Class and sentence of what ended an exchange."""
-    if isinstance(error, RequestException):
-        # Its text may repeat a header value, which may be a secret.
-        return ErrorClass.INTERNAL, f"The request could not be built ({type(error).__name__})."
-    return faults.classify(error, phase)

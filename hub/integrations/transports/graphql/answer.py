@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from hub.net.outcome import ErrorClass, Outcome, safe_text
+from hub.integrations.transports.quoting import quoted
+from hub.net.outcome import ErrorClass, Outcome
 
 # Codes are a convention of services. `extensions.code` is Apollo's place for them, `type` GitHub's.
 _UNAUTHORIZED = frozenset({"UNAUTHENTICATED", "AUTHENTICATION_ERROR"})
 _RATE_LIMITED = frozenset(
     {"THROTTLED", "RATE_LIMITED", "RATELIMITED", "RATE_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"}
 )
-_MAX_MESSAGE = 300
 _MAX_ERRORS = 1000
 
 #: Values that stay the bytes that came: numbers keep every digit.
@@ -140,11 +140,6 @@ def _message(reply: Reply) -> str:
         about.append(code)
     if len(reply.errors) > 1:
         about.append(f"the first of {len(reply.errors)} errors")
-    said = (
-        safe_text(text, _MAX_MESSAGE)
-        if isinstance(text, str) and text.strip()
-        else "an error without a message"
-    )
-    return f"The service answered: {said}" + (
-        f" ({safe_text(', '.join(about), _MAX_MESSAGE)})" if about else ""
-    )
+    said = (quoted(text) if isinstance(text, str) else "") or "an error without a message"
+    more = f" ({quoted(', '.join(about))})" if about else ""
+    return f"The service answered: {said}{more}."

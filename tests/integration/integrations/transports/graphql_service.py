@@ -16,7 +16,7 @@ from strawberry.flask.views import GraphQLView
 from waitress.server import create_server
 from werkzeug.datastructures import Headers
 
-TOKEN = "a-token-of-the-graphql-service"
+TOKEN = "canary-token-of-the-graphql-service"
 BOOKS = 25
 
 
@@ -50,10 +50,10 @@ class Query:
         return f"Hello {name}"
 
     @strawberry.field
-    def viewer(self) -> str:
+    def viewer(self, size: int = 0) -> str:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             raise GraphQLError("Who are you?", extensions={"code": "UNAUTHENTICATED"})
-        return "somebody"
+        return "x" * size or "somebody"
 
     @strawberry.field
     def header(self, name: str) -> str | None:
@@ -105,7 +105,7 @@ def serving_graphql() -> Iterator[GraphqlService]:
 
     app.before_request(note)
     app.add_url_rule("/graphql/", view_func=GraphQLView.as_view("graphql", schema=service.schema))
-    server = create_server(app, host="127.0.0.1", port=0, threads=2)
+    server = create_server(app, host="127.0.0.1", port=0, threads=8)
     service.url = f"http://127.0.0.1:{server.effective_port}/graphql"
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

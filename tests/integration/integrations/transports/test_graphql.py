@@ -4,7 +4,8 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from hub.integrations.transports.interface import Caps, Connection
 from hub.net.outcome import ErrorClass, Outcome
 from hub.net.policy import AddressPolicy
 from hub.net.session import GuardedSession
+from tests.integration.integrations.transports.conformance import LARGE_BYTES, Conformance
 from tests.integration.integrations.transports.graphql_service import (
     BOOKS,
     TOKEN,
@@ -96,6 +98,23 @@ def bearer(token: str) -> Credentials:
     return Credentials("bearer", {}, secrets, BEARER.sign({}, secrets))
 
 
+class TestConformance(Conformance):
+    transport = TRANSPORT
+    scheme = "http"
+    path = "/graphql"
+    settings = GraphqlSettings(path="/")
+    operations: ClassVar = {"get": GraphqlOperation(document="query($size: Int!) { viewer(size: $size) }")}
+    small = ("get", {"variables": {"size": 5}})
+    large = ("get", {"variables": {"size": LARGE_BYTES + 1}})
+    good = bearer(TOKEN)
+    bad = bearer("canary-wrong-token-0123456789")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def port(cls, running: GraphqlService) -> int:
+        return urlsplit(running.url).port or 0
+
+
 def test_a_query_is_answered(session: GuardedSession, connection: Connection) -> None:
     outcome = call(
         session,
@@ -128,7 +147,7 @@ def test_credentials_are_applied_and_refused_ones_are_told(
     assert call(session, connection, "query", given, bearer(TOKEN)).ok
     refused = call(session, connection, "query", given, bearer("wrong-token"))
     assert refused.error_class is ErrorClass.UNAUTHORIZED
-    assert refused.message == "The service answered: Who are you? (at viewer, UNAUTHENTICATED)"
+    assert refused.message == "The service answered: Who are you? (at viewer, UNAUTHENTICATED)."
     assert "wrong-token" not in repr(refused)
 
 

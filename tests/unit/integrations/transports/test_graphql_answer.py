@@ -33,7 +33,7 @@ def test_data_is_a_success_and_stays_as_it_came() -> None:
 def test_errors_without_data_are_the_providers() -> None:
     outcome = judge({"data": None, "errors": [error("It\nbroke", path=["user", "friends", 0]), error()]})
     assert outcome.error_class is ErrorClass.PROVIDER_ERROR
-    assert outcome.message == "The service answered: It broke (at user.friends.0, the first of 2 errors)"
+    assert outcome.message == "The service answered: It broke (at user.friends.0, the first of 2 errors)."
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ class SilentError(Exception):
     """The service answers no pings."""
 
 
+class UnansweredError(Exception):
+    """The connection ended before one byte of an answer to the handshake."""
+
+
 class BrokenOffError(Exception):
     """The connection ended without a close frame (RFC 6455, 7.1.5: code 1006)."""
 
@@ -114,6 +118,7 @@ class Conversation:
         self._ping_seconds = ping_seconds
         self._heard_at = time.monotonic()
         self._pinged = False
+        self._heard = False
         self._headers = offer.headers
         self._protocol = ClientProtocol(
             offer.uri,
@@ -141,6 +146,7 @@ class Conversation:
         Raises:
             websockets.exceptions.InvalidHandshake: the answer was another one, or none; when it could be read,
                 `response` has it.
+            UnansweredError: see there.
             OSError: connection, deadline.
         """
         request = self._protocol.connect()
@@ -153,6 +159,8 @@ class Conversation:
         while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
             self._read(self._deadline.remaining())
         if self._protocol.handshake_exc is not None:
+            if not self._heard:
+                raise UnansweredError
             raise self._protocol.handshake_exc
         assert self.response is not None
         return self.response
@@ -263,6 +271,7 @@ class Conversation:
         self._heard_at = time.monotonic()
         self._pinged = False
         if data:
+            self._heard = True
             self._protocol.receive_data(data)
         else:
             self._protocol.receive_eof()

@@ -12,6 +12,7 @@ from hub.integrations.transports.websocket.conversation import (
     Closed,
     OverCapError,
     SilentError,
+    UnansweredError,
 )
 from hub.integrations.transports.websocket.login import NotKnownError
 from hub.net import faults
@@ -71,6 +72,8 @@ def of_fault(error: Exception, phase: Phase) -> Verdict:  # noqa: PLR0911 - one 
             ErrorClass.RESET,
             "The other side broke the connection without closing the session (code 1006).",
         )
+    if isinstance(error, UnansweredError):
+        return ErrorClass.RESET, "The other side closed the connection without an answer to the handshake."
     if isinstance(error, SilentError):
         return ErrorClass.RESET, "The other side is silent; it answered no ping."
     if isinstance(error, InvalidHandshake):
@@ -91,10 +94,5 @@ def _of_handshake(error: InvalidHandshake) -> Verdict:
             return error_class, f"The answer to the handshake was status {status}, not 101."
         return error_class, status_message(status)
     if isinstance(error, InvalidMessage):
-        if isinstance(error.__cause__, EOFError):
-            return (
-                ErrorClass.RESET,
-                "The other side closed the connection without an answer to the handshake.",
-            )
         return ErrorClass.PROTOCOL, "The answer to the handshake is not valid HTTP."
     return ErrorClass.PROTOCOL, f"The handshake failed ({safe_text(str(error), 120)})."

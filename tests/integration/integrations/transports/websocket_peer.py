@@ -51,6 +51,11 @@ def _echo(peer: Peer, connection: ServerConnection) -> None:
         connection.send(message)
 
 
+def _conform(peer: Peer, connection: ServerConnection) -> None:
+    for message in connection:
+        connection.send("z" * 4_000_001 if message == "large" else message)
+
+
 def _sink(peer: Peer, connection: ServerConnection) -> None:
     for message in connection:
         peer.received.append(message)
@@ -120,6 +125,7 @@ def _silent(peer: Peer, connection: ServerConnection) -> None:
 
 _HANDLERS: dict[str, Callable[[Peer, ServerConnection], None]] = {
     "/echo": _echo,
+    "/conform": _conform,
     "/sink": _sink,
     "/ticker": _ticker,
     "/three": _three,
@@ -161,8 +167,8 @@ def serving(*, context: ssl.SSLContext | None = None, compression: str | None = 
     def judge(connection: ServerConnection, request: Request) -> Response | None:
         peer.requests.append((request.path, {k.lower(): v for k, v in request.headers.raw_items()}))
         path, _, query = request.path.partition("?")
-        if path == "/bearer" and request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return connection.respond(HTTPStatus.UNAUTHORIZED, f"no: {request.headers.get('Authorization')}")
+        if path in {"/bearer", "/conform"} and request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return connection.respond(HTTPStatus.UNAUTHORIZED, "no such token: " + path)
         if path == "/status":
             code = int(query.rstrip("="))
             headers = Headers({"Location": "/echo", "Retry-After": "7", "Content-Length": "4"})

@@ -1,0 +1,33 @@
+"""The package `grpc`, loaded at the first call.
+
+Its core starts threads and must not be there when a process forks, so nothing loads it before a worker makes its
+first call. What it would write to the error stream is in the outcome of the call that it is about.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+_MODULES = (("grpc", "grpcio"), ("google.protobuf", "protobuf"), ("grpc_reflection", "grpcio-reflection"))
+
+
+@lru_cache(maxsize=1)
+def grpc() -> Any:
+    """The package."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    return import_module("grpc")
+
+
+def missing() -> str | None:
+    """The first package that is not installed."""
+    for module, package in _MODULES:
+        try:
+            if find_spec(module) is None:
+                return package
+        except ModuleNotFoundError:
+            return package
+    return None

@@ -1,0 +1,207 @@
+"""The gRPC transport: unary calls, and streams that are collected.
+
+An operation's input is `{"message": {…}}`, or `{"messages": [{…}, …]}` for a method that takes a stream, and
+`metadata` beside it. The result of one answer is its JSON, that of a stream `{"messages": […]}`; after an error the
+body is `{"error": {"code", "status", "message"}}`, with the messages that had come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hub.core.errors import FieldError, Invalid
+from hub.integrations.transports.grpc_calls import forms, library
+from hub.integrations.transports.grpc_calls.channels import Channels
+from hub.integrations.transports.interface import Prepared, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hub.integrations.auth.mode import Credentials
+    from hub.integrations.transports.interface import Caps, Connection
+    from hub.net.outcome import Outcome
+    from hub.net.session import GuardedSession
+
+#: All that sign one HTTP request in one step.
+AUTH_MODES = frozenset(
+    {
+        "none",
+        "api_key",
+        "basic",
+        "bearer",
+        "google_service_account",
+        "headers",
+        "login_call",
+        "mtls",
+        "oauth2",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What is sent.
+
+    Args:
+        operation: its form.
+        messages: as JSON objects.
+        several: they were given as a list.
+        metadata: of operation and input.
+        field: where the input stands, for errors that can only be found with the service's types.
+    """
+
+    operation: forms.GrpcOperation
+    messages: tuple[dict[str, Any], ...]
+    several: bool
+    metadata: Mapping[str, str]
+    field: str
+
+
+class GrpcTransport(Transport):
+    """Calls of gRPC services."""
+
+    name: ClassVar[str] = "grpc"
+    schemes: ClassVar[Mapping[str, int]] = {"grpc": 50051, "grpcs": 443}
+    auth_modes: ClassVar[frozenset[str]] = AUTH_MODES
+    settings_form: ClassVar[type[forms.GrpcSettings]] = forms.GrpcSettings
+    operation_form: ClassVar[type[forms.GrpcOperation]] = forms.GrpcOperation
+
+    def __init__(self) -> None:
+        # Empty until the first call, so that nothing of gRPC is there when a process forks.
+        self._channels = Channels()
+
+    def settings_faults(self, settings: Any, base_url: str) -> list[FieldError]:
+        """What is wrong with the meaning of settings; the descriptor set is read."""
+        faults = forms.address_faults(base_url) + forms.settings_faults(settings)
+        package = library.missing()
+        if package is not None:
+            return [*faults, _not_installed(package)]
+        if settings.descriptor_set is not None:
+            from hub.integrations.transports.grpc_calls import schema  # noqa: PLC0415 - protobuf is optional
+
+            try:
+                schema.from_text(settings.descriptor_set)
+            except schema.BadSchemaError as error:
+                faults.append(FieldError("settings.descriptor_set", str(error)))
+        return faults
+
+    def operation_faults(self, operation: Any, settings: Any, at: str) -> list[FieldError]:
+        """What is wrong with the meaning of an operation; with a descriptor set, method and message are checked."""
+        faults = forms.method_faults(operation, at)
+        if faults or settings is None or settings.descriptor_set is None or library.missing() is not None:
+            return faults
+        from hub.integrations.transports.grpc_calls import fitting, schema  # noqa: PLC0415 - protobuf is optional
+
+        try:
+            types = schema.from_text(settings.descriptor_set)
+        except schema.BadSchemaError:
+            return faults
+        return fitting.operation_faults(types, operation, at)
+
+    def prepare(
+        self, connection: Connection, operation: str, given: Any, *, field: str = "input"
+    ) -> Prepared:
+        """Make what will be sent; see the module. With a descriptor set, messages are checked now."""
+        form: forms.GrpcOperation = connection.operations[operation]
+        settings: forms.GrpcSettings = connection.settings
+        wire = _wire(form, connection.headers, given, field)
+        safe = idempotent = False
+        package = library.missing()
+        if package is not None:
+            raise _invalid([_not_installed(package)])
+        if settings.descriptor_set is not None:
+            from hub.integrations.transports.grpc_calls import fitting, schema  # noqa: PLC0415 - optional
+
+            try:
+                types = schema.from_text(settings.descriptor_set)
+            except schema.BadSchemaError as error:
+                raise _invalid([FieldError("settings.descriptor_set", str(error))]) from None
+            method = fitting.fit(types, wire).method
+            safe, idempotent = method.safe, method.idempotent
+        safe = safe if form.safe is None else form.safe
+        payload: dict[str, Any] = (
+            {"messages": list(wire.messages)} if wire.several else {"message": wire.messages[0]}
+        )
+        return Prepared(
+            method=form.method,
+            endpoint=f"{connection.base_url}/{form.method}",
+            headers=wire.metadata,
+            payload=payload,
+            safe=safe,
+            idempotent=(idempotent or safe) if form.idempotent is None else form.idempotent,
+            wire=wire,
+        )
+
+    def send(
+        self,
+        session: GuardedSession,
+        connection: Connection,
+        prepared: Prepared,
+        credentials: Credentials,
+        caps: Caps,
+    ) -> Outcome:
+        """Make the call."""
+        from hub.integrations.transports.grpc_calls.session import Session  # noqa: PLC0415 - optional
+
+        return Session(self._channels, session, connection, credentials, caps).call(prepared.wire)
+
+    def probe(
+        self, session: GuardedSession, connection: Connection, credentials: Credentials, caps: Caps
+    ) -> Outcome:
+        """Ask for the service's health, or for its types, or connect at least, as the settings let."""
+        from hub.integrations.transports.grpc_calls.session import Session  # noqa: PLC0415 - optional
+
+        return Session(self._channels, session, connection, credentials, caps).probe()
+
+    def close(self) -> None:
+        """Close the channels that nobody uses."""
+        self._channels.close()
+
+
+def _wire(form: forms.GrpcOperation, headers: Mapping[str, str], given: Any, field: str) -> Wire:
+    """What an input says, before its messages are looked at. Headers of the integration are metadata here."""
+    given = {} if given is None else given
+    if not isinstance(given, dict):
+        raise _invalid([FieldError(field, 'must be an object such as {"message": {"name": "Ada"}}')])
+    faults = [
+        FieldError(
+            f"{field}.{name}", "is no part of a gRPC call; there are `message`, `messages` and `metadata`"
+        )
+        for name in given
+        if name not in {"message", "messages", "metadata"}
+    ]
+    several = "messages" in given
+    if several and "message" in given:
+        faults.append(FieldError(f"{field}.messages", "stands beside `message`; give one of them"))
+    messages = given["messages"] if several else [given.get("message") or {}]
+    if not isinstance(messages, list):
+        faults.append(FieldError(f"{field}.messages", "must be a list of objects"))
+        messages = []
+    if len(messages) > forms.MAX_MESSAGES:
+        faults.append(
+            FieldError(f"{field}.messages", f"has {len(messages)} messages; at most {forms.MAX_MESSAGES}")
+        )
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict):
+            place = f"{field}.messages.{index}" if several else f"{field}.message"
+            faults.append(FieldError(place, "must be an object"))
+    faults += forms.metadata_faults(headers, "headers")
+    metadata = given.get("metadata") or {}
+    if isinstance(metadata, dict):
+        faults += forms.metadata_faults(metadata, f"{field}.metadata")
+    else:
+        faults.append(FieldError(f"{field}.metadata", "must be an object of texts"))
+    if faults:
+        raise _invalid(faults)
+    defaults = form.message or {}
+    lower = {key.lower(): value for key, value in {**headers, **form.metadata, **metadata}.items()}
+    return Wire(form, tuple({**defaults, **message} for message in messages), several, lower, field)
+
+
+def _not_installed(package: str) -> FieldError:
+    return FieldError("protocol", f"needs the package {package}: install integration-hub[grpc]")
+
+
+def _invalid(faults: list[FieldError]) -> Invalid:
+    return Invalid("; ".join(f"{f.path} {f.message}" for f in faults) + ".", fields=tuple(faults))

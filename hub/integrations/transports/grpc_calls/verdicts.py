@@ -1,0 +1,123 @@
+"""What the end of a call means: gRPC's status in, error class and sentence out.
+
+Statuses: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md. `UNAVAILABLE` is both what a service says that
+is busy and what gRPC says when a connection fails; only the text tells them apart, and tests hold gRPC to its texts.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import TYPE_CHECKING, Any
+
+from hub.net.outcome import ErrorClass, collect_headers, safe_text
+
+if TYPE_CHECKING:
+    from hub.integrations.transports.grpc_calls.calls import Reply
+
+Verdict = tuple[ErrorClass | None, str]
+
+UNIMPLEMENTED = 12
+UNAVAILABLE = 14
+_DEADLINE_EXCEEDED = 4
+_RESOURCE_EXHAUSTED = 8
+_CLASSES = {
+    _RESOURCE_EXHAUSTED: ErrorClass.RATE_LIMITED,
+    16: ErrorClass.UNAUTHORIZED,
+}
+_NOT_CONNECTED = "failed to connect to all addresses"
+# With these begins what gRPC says when a connection ends under a call.
+_ENDED = (
+    "stream removed",
+    "socket closed",
+    "goaway received",
+    "cancelling all calls",
+    "recvmsg",
+    "sendmsg",
+    "connection ",
+    "transport closed",
+    "endpoint closing",
+    "keepalive",
+    "broken pipe",
+)
+# Texts of gRPC's core, in lower case, in the order in which they are looked for.
+_CONNECTION_TEXTS = (
+    (("missing selected alpn", "parsing http/2", "http1", "expected settings"), ErrorClass.PROTOCOL),
+    (("handshake failed", "certificate", "ssl_error", "check peer", "verification check"), ErrorClass.TLS),
+    (
+        ("reset", "socket closed", "broken pipe", "aborted", "goaway", "recvmsg", "sendmsg"),
+        ErrorClass.RESET,
+    ),
+    (("timed out", "timeout"), ErrorClass.CONNECT_TIMEOUT),
+)
+_SENTENCES = {
+    ErrorClass.TLS: "The TLS handshake failed",
+    ErrorClass.PROTOCOL: "The other side does not speak HTTP/2",
+    ErrorClass.RESET: "The other side broke the connection",
+    ErrorClass.CONNECT_TIMEOUT: "The other side did not answer the connection",
+    ErrorClass.CONNECT_REFUSED: "The connection failed",
+}
+
+
+def of_reply(reply: Reply) -> Verdict:
+    """The verdict of a call that was made."""
+    if reply.too_large or (
+        reply.code == _RESOURCE_EXHAUSTED and "message larger than max" in reply.details.lower()
+    ):
+        return ErrorClass.TOO_LARGE, "The answer is longer than the call may receive."
+    if reply.code == 0:
+        return None, ""
+    told = f": {safe_text(reply.details).rstrip('.')}." if reply.details else "."
+    if reply.code == UNAVAILABLE:
+        broken = of_connection(reply.details)
+        if broken is not None:
+            return broken, f"{_SENTENCES[broken]}{told}"
+        return ErrorClass.PROVIDER_BUSY, f"The service is not available now (UNAVAILABLE){told}"
+    if reply.code == _DEADLINE_EXCEEDED:
+        return ErrorClass.TIMEOUT, "The time was over while waiting for the answer (DEADLINE_EXCEEDED)."
+    error_class = _CLASSES.get(reply.code, ErrorClass.PROVIDER_ERROR)
+    return error_class, f"The service answered {reply.name}{told}"
+
+
+def of_connection(details: str) -> ErrorClass | None:
+    """What broke, when it was the connection."""
+    lower = details.lower()
+    never = _NOT_CONNECTED in lower
+    if not never and not lower.startswith(_ENDED):
+        return None
+    for texts, error_class in _CONNECTION_TEXTS:
+        if any(text in lower for text in texts):
+            return error_class
+    return ErrorClass.CONNECT_REFUSED if never else ErrorClass.RESET
+
+
+def headers_of(reply: Reply) -> dict[str, str]:
+    """Metadata, status and the wait that the service asks for, as headers of an outcome."""
+    pairs = [(key, _text(value)) for key, value in (*reply.initial, *reply.trailing)]
+    headers = collect_headers(pairs)
+    headers["grpc-status"] = str(reply.code)
+    if reply.details:
+        headers["grpc-message"] = safe_text(reply.details, 1000)
+    wait = _pushback(headers.get("grpc-retry-pushback-ms", ""))
+    if wait is not None:
+        headers.setdefault("retry-after", wait)
+    headers["content-type"] = "application/json"
+    return headers
+
+
+def error_of(reply: Reply) -> dict[str, Any]:
+    """What a service said that went wrong, for the body."""
+    return {"code": reply.code, "status": reply.name, "message": safe_text(reply.details, 1000)}
+
+
+def _text(value: str | bytes) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def _pushback(value: str) -> str | None:
+    """Milliseconds as seconds (gRFC A6); a negative number asks for no repetition, which is not a time."""
+    try:
+        milliseconds = int(value)
+    except ValueError:
+        return None
+    return str(math.ceil(milliseconds / 1000)) if 0 <= milliseconds <= 86_400_000 else None

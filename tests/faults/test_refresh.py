@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -79,10 +80,32 @@ class Caller:
         self.process.communicate(timeout=60)
         assert self.process.returncode == -signal.SIGKILL
 
+    def close(self) -> None:
+        """Whatever became of the test, nothing runs on."""
+        self.process.kill()
+        self.process.wait(10)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
     def _say(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+
+@pytest.fixture
+def start(database_url: str) -> Iterator[Callable[..., Caller]]:
+    """Makes callers, and ends them."""
+    made: list[Caller] = []
+
+    def make(holder: Holder, **options: Any) -> Caller:
+        made.append(Caller(database_url, holder, **options))
+        return made[-1]
+
+    yield make
+    for caller in made:
+        caller.close()
 
 
 def connected(world: World, oidc: Oidc) -> Holder:
@@ -95,11 +118,13 @@ def connected(world: World, oidc: Oidc) -> Holder:
     return holder
 
 
-def test_fifty_callers_in_two_processes_cost_one_renewal(world: World, oidc: Oidc, database_url: str) -> None:
+def test_fifty_callers_in_two_processes_cost_one_renewal(
+    world: World, oidc: Oidc, start: Callable[..., Caller]
+) -> None:
     holder = connected(world, oidc)
     before = oidc.counts().get(REFRESH, 0)
     oidc.delay(0.5)
-    callers = [Caller(database_url, holder) for _ in range(2)]
+    callers = [start(holder) for _ in range(2)]
     for caller in callers:
         caller.begin()
     found = [one for caller in callers for one in caller.got()]
@@ -112,11 +137,13 @@ def test_fifty_callers_in_two_processes_cost_one_renewal(world: World, oidc: Oid
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_kill_9_at_each_step_of_a_renewal(world: World, oidc: Oidc, database_url: str, point: str) -> None:
+def test_kill_9_at_each_step_of_a_renewal(
+    world: World, oidc: Oidc, start: Callable[..., Caller], point: str
+) -> None:
     holder = connected(world, oidc)
     before = oidc.counts().get(REFRESH, 0)
-    victim = Caller(database_url, holder, threads=4, point=point)
-    others = [Caller(database_url, holder, threads=10) for _ in range(2)]
+    victim = start(holder, threads=4, point=point)
+    others = [start(holder, threads=10) for _ in range(2)]
     victim.begin()
     victim.dies()
     asked = oidc.counts().get(REFRESH, 0) - before
@@ -146,18 +173,18 @@ def test_kill_9_at_each_step_of_a_renewal(world: World, oidc: Oidc, database_url
 
 
 def test_a_process_that_was_stopped_for_longer_than_its_lease_does_not_undo_what_others_did(
-    world: World, oidc: Oidc, database_url: str
+    world: World, oidc: Oidc, start: Callable[..., Caller]
 ) -> None:
     holder = connected(world, oidc)
     oidc.delay(1.0)
-    sleeper = Caller(database_url, holder, threads=1)
+    sleeper = start(holder, threads=1)
     before = oidc.counts().get("all", 0)
     sleeper.begin()
     until(lambda: oidc.counts().get("all", 0) > before, what="its question")
     sleeper.process.send_signal(signal.SIGSTOP)
     oidc.delay(0)
     until(lambda: lease_left(world, holder) <= 0, what="the end of its lease")
-    other = Caller(database_url, holder, threads=5)
+    other = start(holder, threads=5)
     other.begin()
     # The provider took the old refresh token from the sleeper, so it refuses the other one, and revokes.
     assert set(other.got()) == {"needs_reauth"}

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 from requests import PreparedRequest
+from sqlalchemy.exc import OperationalError
 
 from hub.core.errors import NotFound
+from hub.integrations.grants import keeper, store
 from hub.integrations.grants.errors import NeedsReauth, NotYet
+from hub.integrations.grants.holder import Holder
 from hub.integrations.grants.keeper import Grants
 from tests.integration.integrations.grants.world import World, token_of
-from tests.integration.integrations.provider import Answer, Call, Provider
+from tests.integration.integrations.provider import Answer, Call, Provider, serving_provider
 from tests.support.waiting import until
 
 SECRET = "client-secret-0123456789"
@@ -292,3 +296,84 @@ def test_nothing_stays_in_the_vault_but_the_newest_token(world: World, provider:
         world.grants(str(number)).credentials(holder)
         world.change(holder, "expires_at = now()")
     assert world.secrets_of_grants() == 1
+
+
+def test_a_provider_that_hangs_takes_a_few_threads_and_not_those_of_others(
+    world: World, provider: Provider
+) -> None:
+    gate = threading.Event()
+    provider.default = lambda _call: Answer(body=b'{"access_token": "late"}', gate=gate)
+    grants = world.grants(patience=0.2)
+    hanging = [world.holder(settings(provider), client_secret=SECRET) for _ in range(8)]
+    try:
+        for holder in hanging:
+            with pytest.raises(NotYet):
+                grants.credentials(holder)
+        assert len(provider.calls) == 4
+        with serving_provider() as other:
+            numbered(other)
+            holder = world.holder(settings(other), client_secret=SECRET)
+            until(lambda: other.calls or _asks(grants, holder), what="the other provider's turn")
+    finally:
+        gate.set()
+
+
+def _asks(grants: Grants, holder: Holder) -> bool:
+    try:
+        return bool(token_of(grants.credentials(holder)))
+    except NotYet:
+        return False
+
+
+def test_a_database_that_is_away_leaves_the_token_in_use(
+    world: World, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbered(provider)
+    holder = world.holder(settings(provider), client_secret=SECRET)
+    grants = world.grants()
+    grants.credentials(holder)
+    looks = []
+
+    def away(*_given: object) -> None:
+        looks.append(1)
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    monkeypatch.setattr(grants.refresher, "look", away)
+    monkeypatch.setattr(keeper, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(grants._clock, "monotonic", lambda ahead=time.monotonic: ahead() + 60)
+    until(lambda: token_of(grants.credentials(holder)) == "token-1" and looks, what="a look")
+    assert token_of(grants.credentials(holder)) == "token-1"
+
+
+def test_what_was_granted_is_stored_when_the_database_comes_back(
+    world: World, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbered(provider)
+    holder = world.holder(settings(provider), client_secret=SECRET)
+    keep, tries = store.keep_tokens, []
+
+    def away_twice(*given: Any, **options: Any) -> bool:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OperationalError("UPDATE", {}, Exception("away"))
+        return keep(*given, **options)
+
+    monkeypatch.setattr(store, "keep_tokens", away_twice)
+    assert token_of(world.grants().credentials(holder)) == "token-1"
+    assert len(provider.calls) == 1
+    assert world.secrets_of_grants() == 1
+
+
+def test_closing_finishes_a_renewal_under_way(world: World, provider: Provider) -> None:
+    gate = threading.Event()
+    provider.default = lambda _call: Answer(body=b'{"access_token": "late"}', gate=gate)
+    holder = world.holder(settings(provider), client_secret=SECRET)
+    grants = world.grants(patience=0.1)
+    with pytest.raises(NotYet):
+        grants.credentials(holder)
+    until(lambda: provider.calls, what="the question")
+    closing = threading.Thread(target=grants.close)
+    closing.start()
+    gate.set()
+    closing.join(20)
+    assert world.row(holder).version == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hub.access.models
 import hub.db.models
+import hub.flows.models
 import hub.integrations.executions.models
 import hub.integrations.grants.models
 import hub.integrations.registry.models

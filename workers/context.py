@@ -11,6 +11,8 @@ from hub.core.clock import SystemClock
 from hub.core.errors import ConfigError
 from hub.core.settings import Settings, get_settings
 from hub.db.engine import forget_engine, get_engine
+from hub.flows.announcing import Announcer
+from hub.flows.triggers import FlowTriggers
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.pipeline.tools import Limits
 from hub.net.multi import MultiSender
@@ -75,6 +77,12 @@ def get_tools() -> Tools:
 
 
 @lru_cache(maxsize=1)
+def get_announcer() -> Announcer:
+    """Tells others of ended executions."""
+    return Announcer(get_tools().sandbox, lambda task: get_bell().ring(task))
+
+
+@lru_cache(maxsize=1)
 def get_delivery_runner() -> DeliveryRunner:
     """The webhook sender; lives as long as the process, so connections are reused between pumps."""
     return DeliveryRunner(
@@ -101,6 +109,7 @@ def get_delivery_source() -> DeliverySource:
         get_catalogue(),
         Admission(settings.deliver_in_flight, max_bytes=_BODY_BYTES),
         Statistics(),
+        FlowTriggers(lambda task: get_bell().ring(task)),
         clock=SystemClock(),
         rng=Random(),  # noqa: S311 - jitter, not a secret
         owner=owner(),
@@ -117,6 +126,7 @@ def forget() -> None:
         get_policy,
         get_catalogue,
         get_tools,
+        get_announcer,
         get_delivery_runner,
         get_delivery_source,
     ):

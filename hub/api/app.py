@@ -29,6 +29,7 @@ from hub.api.upkeep import KeyUse
 from hub.core.clock import SystemClock
 from hub.core.errors import HubError
 from hub.db.engine import make_engine
+from hub.flows import api as flows
 from hub.integrations.executions import api as executions
 from hub.integrations.executions import schedule_api as schedules
 from hub.integrations.registry import api as integrations
@@ -64,6 +65,7 @@ _FEATURES = (
     integrations,
     executions,
     schedules,
+    flows,
     monitoring,
     access_routes,
 )

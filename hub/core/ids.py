@@ -38,6 +38,7 @@ class Kind(StrEnum):
     BATCH = "bat"
     SCHEDULE = "sch"
     AUDIT = "aud"
+    FLOW = "flw"
 
 
 _HEX = re.compile(r"[0-9a-fA-F]{32}")

@@ -114,6 +114,7 @@ class SubmitExecution(Payload):
         input: what the operation takes.
         user: on whose behalf.
         component: which part of the sender's system asks.
+        traceparent: W3C trace context; unset or unreadable, a new trace begins.
     """
 
     tenant: str
@@ -123,3 +124,4 @@ class SubmitExecution(Payload):
     input: dict[str, Any] = {}
     user: str | None = Field(default=None, min_length=1, max_length=256)
     component: str | None = Field(default=None, min_length=1, max_length=128)
+    traceparent: str | None = Field(default=None, max_length=512)

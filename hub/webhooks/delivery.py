@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hub.webhooks.admission import Admission
     from hub.webhooks.catalogue.validation import Catalogue
     from hub.webhooks.directory import Directory
+    from hub.webhooks.fan_out import Triggers
     from hub.webhooks.job import Result
     from hub.webhooks.statistics import Statistics
 
@@ -63,6 +64,7 @@ class DeliverySource:
         catalogue: the event types.
         admission: places for calls.
         statistics: counts attempts by endpoint.
+        triggers: what else begins with events.
         clock: wall time for attempts.
         rng: jitter.
         owner: this worker's name, written into leases and attempts.
@@ -76,6 +78,7 @@ class DeliverySource:
         catalogue: Catalogue,
         admission: Admission,
         statistics: Statistics,
+        triggers: Triggers | None = None,
         *,
         clock: Clock,
         rng: Random,
@@ -86,7 +89,7 @@ class DeliverySource:
         self._directory = directory
         self._admission = admission
         self._statistics = statistics
-        self._fan_out = FanOut(directory, catalogue, admission, owner=owner, lease=lease)
+        self._fan_out = FanOut(directory, catalogue, admission, triggers, owner=owner, lease=lease)
         self._clock = clock
         self._rng = rng
         self._owner = owner
@@ -135,6 +138,7 @@ class DeliverySource:
         except BaseException:
             self._fan_out.forget(jobs)
             raise
+        self._fan_out.triggers.written()
         return jobs, found
 
     def _learn_holds(self, conn: Connection) -> None:

@@ -138,6 +138,10 @@ class Directory:
             for tenant_id in defaults.keys() | by_type.keys()
         }
 
+    def version(self, tenant_id: uuid.UUID) -> int:
+        """The version of a tenant's set-up that is known here; -1 before the first `refresh`."""
+        return self._tenants.get(tenant_id, _NOBODY).version
+
     def schedule(self, tenant_id: uuid.UUID, target: Target, event_type: str) -> tuple[float, ...]:
         """Seconds between the attempts of a delivery: its endpoint's, event type's, tenant's or the deployment's.
 

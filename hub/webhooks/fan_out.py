@@ -9,7 +9,7 @@ goes in steps, so that no transaction grows with the number of endpoints.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.core.ids import child_uuid
 from hub.db.states import State
@@ -20,7 +20,7 @@ from hub.webhooks.job import Job
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -43,6 +43,44 @@ _WIDE = 100
 _UNJUDGED = "sql"
 
 
+class Triggers(Protocol):
+    """What else begins with an event; written in the transaction that fans it out."""
+
+    def begin(self, conn: Connection, versions: Mapping[uuid.UUID, int]) -> None:
+        """Messages of these tenants follow, whose set-up is of these versions."""
+        ...
+
+    def on_message(self, message: Row[Any], envelope: Envelope) -> bool:
+        """Does anything begin with it?"""
+        ...
+
+    def write(self, conn: Connection) -> None:
+        """Write what has begun."""
+        ...
+
+    def written(self) -> None:
+        """The transaction is committed."""
+        ...
+
+
+class NoTriggers:
+    """Nothing else begins with events."""
+
+    def begin(self, conn: Connection, versions: Mapping[uuid.UUID, int]) -> None:
+        """Nothing."""
+
+    def on_message(self, message: Row[Any], envelope: Envelope) -> bool:
+        """Nothing."""
+        del message, envelope
+        return False
+
+    def write(self, conn: Connection) -> None:
+        """Nothing."""
+
+    def written(self) -> None:
+        """Nothing."""
+
+
 class FanOut:
     """Fans messages out in a worker.
 
@@ -50,16 +88,25 @@ class FanOut:
         directory: the endpoints.
         catalogue: judges what came in by SQL.
         admission: places for calls.
+        triggers: what else begins with events.
         owner: this worker's name, written into leases.
         lease: seconds that its leases last.
     """
 
     def __init__(
-        self, directory: Directory, catalogue: Catalogue, admission: Admission, *, owner: str, lease: float
+        self,
+        directory: Directory,
+        catalogue: Catalogue,
+        admission: Admission,
+        triggers: Triggers | None = None,
+        *,
+        owner: str,
+        lease: float,
     ) -> None:
         self._directory = directory
         self._catalogue = catalogue
         self._admission = admission
+        self.triggers: Triggers = triggers or NoTriggers()
         self._owner = owner
         self._lease = lease
 
@@ -78,7 +125,9 @@ class FanOut:
         messages = store.claim_messages(conn, limit=max(1, min(_MESSAGES, room)), max_bytes=_BYTES)
         if not messages:
             return [], False
-        self._directory.refresh(conn, {message.tenant_id for message in messages})
+        tenants = {message.tenant_id for message in messages}
+        self._directory.refresh(conn, tenants)
+        self.triggers.begin(conn, {one: self._directory.version(one) for one in tenants})
         writing = _Writing(self._admission, room, held)
         for message in self._in_turn(conn, messages):
             if len(writing.rows) >= _DELIVERIES:
@@ -92,6 +141,7 @@ class FanOut:
                 owner=self._owner,
                 lease=self._lease,
             )
+            self.triggers.write(conn)
             if writing.nowhere:
                 store.note_reasons(conn, writing.nowhere)
             for message_id, after in writing.steps.items():
@@ -138,6 +188,13 @@ class FanOut:
             writing.done.append(message.id)
             writing.nowhere[message.id] = "schema_invalid"
             return
+        envelope = Envelope.of(message, message.expires_at)
+        # A wide message comes again for its next step; what begins with it began with the first.
+        begins = (
+            kind == "events"
+            and message.after_endpoint is None
+            and self.triggers.on_message(message, envelope)
+        )
         labels = frozenset(message.labels or ())
         targets: Sequence[Target] = [
             target
@@ -148,10 +205,10 @@ class FanOut:
             targets = [target for target in targets if target.id > message.after_endpoint]
         elif not targets:
             writing.done.append(message.id)
-            writing.nowhere[message.id] = "no_endpoint"
+            if not begins:
+                writing.nowhere[message.id] = "no_endpoint"
             return
         step, rest = targets[:_STEP], targets[_STEP:]
-        envelope = Envelope.of(message, message.expires_at)
         writing.begin(wide=len(targets) > _WIDE)
         for target in step:
             writing.add(message, target, envelope)

@@ -128,6 +128,9 @@ message = Table(
     Column("deliver_at", Timestamp),
     Column("expires_at", Timestamp),
     created_at(),
+    # W3C trace context that it belongs to, and how many flows led to it.
+    Column("traceparent", Text),
+    Column("depth", SmallInteger, nullable=False, server_default="0"),
     # Why it went nowhere: no_endpoint, schema_invalid, expired, cancelled, fan_out_failed.
     Column("reason", Text),
     Index(None, "tenant_id", "id"),

@@ -115,17 +115,20 @@ class NewMessage(msgspec.Struct, omit_defaults=True):
     ordering_key: str | None = None
     deliver_at: datetime | None = None
     expires_at: datetime | None = None
+    traceparent: str | None = None
+    depth: int = 0
 
 
 _INSERT_MESSAGES = text(
     "WITH r AS MATERIALIZED (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, tenant_id uuid,"
     " type text, event_id text, data text, source text, labels text[], ordering_key text, deliver_at timestamptz,"
-    " expires_at timestamptz)),"
+    " expires_at timestamptz, traceparent text, depth int)),"
     " waiting AS (INSERT INTO hub.outbox (message_id, tenant_id, due_at, ordering_key, size)"
     " SELECT id, tenant_id, coalesce(deliver_at, now()), ordering_key, octet_length(data) FROM r)"
     " INSERT INTO hub.message (id, tenant_id, type, event_id, data, source, labels, ordering_key, deliver_at,"
-    " expires_at)"
-    " SELECT id, tenant_id, type, event_id, data, source, labels, ordering_key, deliver_at, expires_at FROM r"
+    " expires_at, traceparent, depth)"
+    " SELECT id, tenant_id, type, event_id, data, source, labels, ordering_key, deliver_at, expires_at, traceparent,"
+    " coalesce(depth, 0) FROM r"
 )
 
 
@@ -136,7 +139,7 @@ def insert_messages(conn: Connection, rows: Sequence[NewMessage]) -> None:
 
 _CLAIM_MESSAGES = text(
     "SELECT o.message_id AS id, o.tenant_id, o.ordering_key, o.after_endpoint, m.type, m.event_id, m.data, m.source,"
-    " m.labels, m.created_at, m.expires_at, m.expires_at < now() AS expired"
+    " m.labels, m.created_at, m.expires_at, m.expires_at < now() AS expired, m.traceparent, m.depth"
     " FROM (SELECT *, sum(size) OVER (ORDER BY due_at, message_id) AS bytes FROM ("
     "   SELECT * FROM hub.outbox WHERE due_at <= now() ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) q) o"
     # One look-up a row, whatever the planner thinks of the sizes.

@@ -49,6 +49,7 @@ def _source() -> ExecutionSource:
         rng=Random(),  # noqa: S311 - jitter, not a secret
         owner=context.owner(),
         lease=get_settings().lease_seconds,
+        announce=context.get_announcer().announce,
     )
 
 

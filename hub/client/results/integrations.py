@@ -64,6 +64,7 @@ class Execution(Accepted):
     schedule: str | None
     replay_of: str | None
     event: str | None
+    flow: str | None
     trace_id: str | None
     cached: bool
     reason: str | None

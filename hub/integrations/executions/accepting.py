@@ -18,6 +18,7 @@ from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations.executions import store
 from hub.integrations.executions.store import NewExecution
+from hub.integrations.executions.tracing import continue_trace
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Stopped, Tools
 from hub.web.bodies import check_size, check_strict, check_text
@@ -238,7 +239,13 @@ def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -
         )
         if isinstance(claimed, Replay) and claimed.resource_id is not None:
             return claimed.resource_id, False
-        wish = Wish(payload.operation, payload.input, user=payload.user, component=payload.component)
+        wish = Wish(
+            payload.operation,
+            payload.input,
+            user=payload.user,
+            component=payload.component,
+            traceparent=continue_trace(payload.traceparent),
+        )
         (execution_id,) = doors.accept(
             conn, tenant_id, integration_id, [wish], source="celery", caller=Caller()
         )

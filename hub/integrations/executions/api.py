@@ -157,6 +157,8 @@ def list_executions(
     status: Annotated[int | None, Query(ge=0, le=999, description="Of the service's answer.")] = None,
     batch: str | None = None,
     schedule: str | None = None,
+    flow: str | None = None,
+    event: Annotated[str | None, Query(description="Those that this event started.")] = None,
     user: Annotated[str | None, Query(max_length=256)] = None,
     since: Annotated[datetime | None, Query(description="Accepted then or later.")] = None,
     until: Annotated[datetime | None, Query(description="Accepted before.")] = None,
@@ -181,6 +183,8 @@ def list_executions(
             status=status,
             batch_id=_optional(Kind.BATCH, batch, "query.batch"),
             schedule_id=_optional(Kind.SCHEDULE, schedule, "query.schedule"),
+            flow_id=_optional(Kind.FLOW, flow, "query.flow"),
+            event_id=_optional(Kind.MESSAGE, event, "query.event"),
             on_behalf_of=user,
         )
     page, cursor = page_of(rows, paging.limit, lambda row: row.id)

@@ -48,6 +48,9 @@ execution = Table(
     Column("schedule_id", Uuid),
     Column("replay_of", Uuid),
     Column("event_id", Uuid),
+    # Of a flow: which one, and its steps as they were then, which make the input of the event that is stored.
+    Column("flow_id", Uuid),
+    Column("mapping", JSON),
     # W3C trace context, from the intake to the service; how many flows led here.
     Column("traceparent", Text),
     Column("depth", SmallInteger, nullable=False, server_default="0"),
@@ -78,6 +81,8 @@ execution = Table(
     Index(None, "integration_id", "operation", "id"),
     Index("execution_failed_idx", "tenant_id", "error_class", "id", postgresql_where=sql("state = 'failed'")),
     Index("execution_batch_idx", "batch_id", postgresql_where=sql("batch_id IS NOT NULL")),
+    Index("execution_flow_idx", "flow_id", "id", postgresql_where=sql("flow_id IS NOT NULL")),
+    Index("execution_event_idx", "event_id", postgresql_where=sql("event_id IS NOT NULL")),
     Index("execution_schedule_idx", "schedule_id", "id", postgresql_where=sql("schedule_id IS NOT NULL")),
     Index("execution_held_idx", "integration_id", postgresql_where=sql("state = 'held'")),
     postgresql_partition_by="RANGE (id)",

@@ -79,10 +79,17 @@ class Job:
     traceparent: str | None = None
     depth: int = 0
     reason: str | None = None
+    flow_id: uuid.UUID | None = None
+    mapping: str | None = None
     over_quota: float | None = None
     started_at: datetime | None = None
     idempotent: bool = False
     call: Call | None = None
+
+    @property
+    def event(self) -> Any:
+        """The event that a flow was started by; None for other executions."""
+        return self.input if self.flow_id is not None else None
 
 
 #: A job and what came of it; None: it was given up at shutdown.
@@ -99,8 +106,9 @@ class Ended:
     end: End
 
 
-#: Writes what others are to hear of ended executions, in the transaction that ends them.
-Announce = Callable[["Connection", "Sequence[Ended]"], None]
+#: Writes what others are to hear of ended executions, in the transaction that ends them; gives back what is to be done
+#: after its commit.
+Announce = Callable[["Connection", "Sequence[Ended]"], Callable[[], None] | None]
 
 
 class CallsUnderWay:
@@ -163,6 +171,7 @@ def make_runner(
             user=job.user,
             repeated=job.lapses > 0,
             called=job.reason == RATE_LIMITED,
+            mapping=job.mapping,
             over_quota=job.over_quota,
             traceparent=job.traceparent,
             max_seconds=_longest(job, lease),
@@ -246,6 +255,8 @@ class ExecutionSource:
                     row.traceparent,
                     row.depth,
                     row.reason,
+                    row.flow_id,
+                    row.mapping,
                 )
                 for row in rows
             ]
@@ -286,18 +297,21 @@ class ExecutionSource:
         prepared = store.EXECUTIONS.prepare(completions, worker=self._owner)
 
         def write() -> None:
+            after: Callable[[], None] | None = None
             with self._engine.begin() as conn:
                 written = store.EXECUTIONS.complete(conn, prepared)
                 finished = [one for row_id, one in ended.items() if row_id in written]
                 if finished:
                     store.write_results(conn, [one.end for one in finished])
                     if self._announce is not None:
-                        self._announce(conn, finished)
+                        after = self._announce(conn, finished)
                 add_metrics(conn, fold((s for i, s in samples.items() if i in written), "call"))
                 if used:
                     count_usage(conn, used, now)
                 if held:
                     store.release_if_callable(conn, held)
+            if after is not None:
+                after()
 
         return write
 

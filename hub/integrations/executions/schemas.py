@@ -153,6 +153,7 @@ class Execution(BaseModel):
     schedule: str | None
     replay_of: str | None
     event: str | None = Field(description="The event that started it.")
+    flow: str | None
     trace_id: str | None
     cached: bool
     state: str

@@ -12,6 +12,7 @@ from hub.core.ids import Kind, format_id, new_uuid
 from hub.integrations.executions import schedule_store, store
 from hub.integrations.executions.schedules import next_time
 from hub.integrations.executions.store import NewExecution
+from hub.integrations.executions.tracing import continue_trace
 
 if TYPE_CHECKING:
     import uuid
@@ -62,4 +63,5 @@ def _execution(row: Any, started: uuid.UUID) -> NewExecution:
         json.dumps(row.input),
         caller=row.created_by,
         schedule_id=row.id,
+        traceparent=continue_trace(None),
     )

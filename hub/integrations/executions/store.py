@@ -23,14 +23,14 @@ EXECUTIONS = Ledger(
     "execution",
     columns=(
         "integration_id", "operation", "input::text AS input", "lapses", "caller", "on_behalf_of", "component",
-        "traceparent", "depth", "reason",
+        "traceparent", "depth", "reason", "flow_id", "mapping::text AS mapping",
     ),
 )  # fmt: skip
 
 _SUMMARY = [
     column
     for column in execution.c
-    if column.name not in {"input", "data", "response_headers", "request", "timings"}
+    if column.name not in {"input", "data", "response_headers", "request", "timings", "mapping"}
 ]
 
 # -- accepting and reading --------------------------------------------------------------------------------------------
@@ -50,6 +50,8 @@ class NewExecution(msgspec.Struct, omit_defaults=True):
     schedule_id: uuid.UUID | None = None
     replay_of: uuid.UUID | None = None
     event_id: uuid.UUID | None = None
+    flow_id: uuid.UUID | None = None
+    mapping: msgspec.Raw | None = None
     traceparent: str | None = None
     depth: int = 0
     due_at: datetime | None = None
@@ -72,13 +74,15 @@ def insert_executions(
     written = conn.execute(
         text(
             "INSERT INTO hub.execution (id, tenant_id, integration_id, source, operation, input, caller, on_behalf_of,"
-            " component, batch_id, schedule_id, replay_of, event_id, traceparent, depth, due_at)"
+            " component, batch_id, schedule_id, replay_of, event_id, flow_id, mapping, traceparent, depth, due_at)"
             " SELECT id, :tenant, integration_id, :source, operation, CAST(input AS json), caller, on_behalf_of,"
-            " component, batch_id, schedule_id, replay_of, event_id, traceparent, coalesce(depth, 0),"
+            " component, batch_id, schedule_id, replay_of, event_id, flow_id, mapping, traceparent,"
+            " coalesce(depth, 0),"
             " coalesce(due_at, now())"
             " FROM json_to_recordset(CAST(:rows AS json)) AS given (id uuid, integration_id uuid, operation text,"
             " input text, caller uuid, on_behalf_of text, component text, batch_id uuid, schedule_id uuid,"
-            " replay_of uuid, event_id uuid, traceparent text, depth int, due_at timestamptz)"
+            " replay_of uuid, event_id uuid, flow_id uuid, mapping json, traceparent text, depth int,"
+            " due_at timestamptz)"
             " ON CONFLICT (id) DO NOTHING RETURNING id"
         ),
         {"tenant": tenant_id, "source": source, "rows": msgspec.json.encode(rows).decode()},

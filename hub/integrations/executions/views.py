@@ -137,6 +137,7 @@ def _execution(row: Row[Any]) -> dict[str, Any]:
         "schedule": None if row.schedule_id is None else format_id(Kind.SCHEDULE, row.schedule_id),
         "replay_of": None if row.replay_of is None else format_id(Kind.EXECUTION, row.replay_of),
         "event": None if row.event_id is None else format_id(Kind.MESSAGE, row.event_id),
+        "flow": None if row.flow_id is None else format_id(Kind.FLOW, row.flow_id),
         "trace_id": None if row.traceparent is None else row.traceparent.split("-")[1],
         "cached": row.cached,
         "state": row.state,

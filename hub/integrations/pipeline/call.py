@@ -33,6 +33,7 @@ class Context:
         user: on whose behalf, as the caller says.
         repeated: an earlier attempt ended without a trace, so the request may have arrived.
         called: it was told to come back now, when there was no room for it before.
+        mapping: steps of the flow that started it, as JSON: they make the input of the event.
         over_quota: nothing is left of the integration's quota; seconds until there is.
         traceparent: W3C trace context that is sent on.
         max_seconds: a cap on the integration's own timeout: the call must end before its lease does.
@@ -44,6 +45,7 @@ class Context:
     user: str | None = None
     repeated: bool = False
     called: bool = False
+    mapping: str | None = None
     over_quota: float | None = None
     traceparent: str | None = None
     max_seconds: float = 600.0

@@ -1,6 +1,6 @@
 """The chain that every call goes through, link by link, each one timed.
 
-    load → access → quota → request transform → schema → prepare → cache → limits → authenticate → transport
+    load → access → quota → flow → request transform → schema → prepare → cache → limits → authenticate → transport
          → error mapping → heed → response transform → cache fill
 
 The cache stands before the limits, so that a kept answer takes nothing of the service's patience, and the limits right
@@ -37,6 +37,7 @@ BEFORE: tuple[tuple[str, Link], ...] = (
     ("load", gate.load),
     ("access", gate.access),
     ("quota", gate.quota),
+    ("flow", shaping.flow),
     ("request_transform", shaping.request_transform),
     ("schema", shaping.schema),
     ("prepare", shaping.prepare),

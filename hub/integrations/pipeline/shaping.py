@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from hub.core.errors import Invalid, Unavailable
 from hub.db.states import State
 from hub.integrations.pipeline.call import Stopped
 from hub.net.outcome import ErrorClass
-from hub.transforms import Cancelled, StepFailed
+from hub.transforms import Cancelled, StepFailed, compile_steps
 
 if TYPE_CHECKING:
     from hub.integrations.pipeline.call import Call, Tools
@@ -20,6 +21,28 @@ if TYPE_CHECKING:
 #: Seconds until the next try when expressions cannot be evaluated now.
 _SANDBOX_PAUSE = 5.0
 _SHOWN_FAULTS = 5
+
+
+def flow(call: Call, tools: Tools) -> Stopped | None:
+    """The mapping of the flow that started the call: from an event to an input."""
+    if call.context.mapping is None:
+        return None
+    try:
+        made = _mapping(call.context.mapping).run(call.given, tools.sandbox)
+    except StepFailed as error:
+        return Stopped(State.FAILED, "flow_mapping", error.detail)
+    except Unavailable as error:
+        return Stopped(State.DUE, "sandbox_busy", error.detail, due_in=_SANDBOX_PAUSE)
+    if isinstance(made, Cancelled):
+        return Stopped(State.SKIPPED, "cancelled_by_transform", made.reason)
+    call.given = _with_headers(made.document, made.headers)
+    call.notes["flow"] = {"input": call.given}
+    return None
+
+
+@lru_cache(maxsize=1000)
+def _mapping(text: str) -> Pipeline:
+    return compile_steps(json.loads(text))
 
 
 def request_transform(call: Call, tools: Tools) -> Stopped | None:

@@ -23,7 +23,7 @@ from workers.tasks import load
 
 DATA = '{"z": 1.00, "a": "ü", "big": 123456789012345678901234567890}'
 #: What may differ: the row's own id, its times, and the door.
-_OWN = {"id", "message_id", "created_at", "due_at", "source"}
+_OWN = {"id", "message_id", "created_at", "due_at", "source", "caller", "traceparent"}
 #: Events with when they are due.
 _EVENTS = "message JOIN (SELECT message_id, due_at FROM hub.outbox) AS waiting ON message_id = id"
 

@@ -22,7 +22,7 @@ from hub.core.clock import SystemClock
 from hub.core.settings import load_settings
 from hub.integrations.directory import Directory
 from hub.integrations.executions.accepting import Doors
-from hub.integrations.executions.pump import CallsUnderWay, ExecutionSource
+from hub.integrations.executions.pump import Announce, CallsUnderWay, ExecutionSource
 from hub.integrations.executions.pump import make_runner as make_call_runner
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.pipeline.tools import Limits
@@ -75,6 +75,7 @@ class World:
     tenant_id: UUID
     key: str
     limits: Limits | None = None
+    announce: Announce | None = None
     under_way: CallsUnderWay = field(default_factory=CallsUnderWay)
 
     @property
@@ -145,6 +146,7 @@ class World:
             rng=Random(1),
             owner=owner,
             lease=LEASE,
+            announce=self.announce,
         )
 
     def run_executions(

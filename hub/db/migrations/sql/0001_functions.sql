@@ -233,8 +233,10 @@ BEGIN
             RETURN hub.public_id('exe', known);
         END IF;
     END IF;
-    INSERT INTO hub.execution (id, tenant_id, integration_id, operation, input, source)
-    VALUES (row_id, owner, found.id, operation, input, 'sql');
+    -- A trace of its own (W3C Trace Context); its id is the row's.
+    INSERT INTO hub.execution (id, tenant_id, integration_id, operation, input, source, traceparent)
+    VALUES (row_id, owner, found.id, operation, input, 'sql',
+            format('00-%s-%s-01', replace(row_id::text, '-', ''), substr(md5(row_id::text), 1, 16)));
     PERFORM pg_notify('hub_bell', 'hub.executions.run');
     RETURN hub.public_id('exe', row_id);
 END

@@ -263,6 +263,8 @@ CREATE TABLE hub.execution (
     schedule_id UUID,
     replay_of UUID,
     event_id UUID,
+    flow_id UUID,
+    mapping JSON,
     traceparent TEXT,
     depth SMALLINT DEFAULT '0' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -294,7 +296,9 @@ CREATE TABLE hub.execution (
  PARTITION BY RANGE (id);
 CREATE INDEX execution_batch_idx ON hub.execution (batch_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX execution_due_idx ON hub.execution (due_at) WHERE state = 'due';
+CREATE INDEX execution_event_idx ON hub.execution (event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX execution_failed_idx ON hub.execution (tenant_id, error_class, id) WHERE state = 'failed';
+CREATE INDEX execution_flow_idx ON hub.execution (flow_id, id) WHERE flow_id IS NOT NULL;
 CREATE INDEX execution_held_idx ON hub.execution (integration_id) WHERE state = 'held';
 CREATE INDEX execution_integration_id_id_idx ON hub.execution (integration_id, id);
 CREATE INDEX execution_integration_id_operation_id_idx ON hub.execution (integration_id, operation, id);
@@ -469,6 +473,8 @@ CREATE TABLE hub.message (
     deliver_at TIMESTAMP WITH TIME ZONE,
     expires_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    traceparent TEXT,
+    depth SMALLINT DEFAULT '0' NOT NULL,
     reason TEXT,
     CONSTRAINT message_pkey PRIMARY KEY (id)
 )
@@ -701,6 +707,30 @@ CREATE TABLE hub.execution_schedule (
 CREATE INDEX execution_schedule_integration_id_idx ON hub.execution_schedule (integration_id);
 CREATE INDEX execution_schedule_next_idx ON hub.execution_schedule (next_at) WHERE next_at IS NOT NULL;
 CREATE INDEX execution_schedule_tenant_id_id_idx ON hub.execution_schedule (tenant_id, id);
+
+CREATE TABLE hub.flow (
+    id UUID NOT NULL,
+    tenant_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    event_types TEXT[] NOT NULL,
+    labels TEXT[] DEFAULT '{}' NOT NULL,
+    filter JSONB,
+    integration_id UUID NOT NULL,
+    operation TEXT NOT NULL,
+    mapping JSONB DEFAULT '[]' NOT NULL,
+    publish JSONB DEFAULT '[]' NOT NULL,
+    paused BOOLEAN DEFAULT 'false' NOT NULL,
+    version INTEGER DEFAULT '1' NOT NULL,
+    created_by UUID,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT flow_pkey PRIMARY KEY (id),
+    CONSTRAINT flow_tenant_id_name_key UNIQUE (tenant_id, name),
+    CONSTRAINT flow_integration_id_fkey FOREIGN KEY(integration_id) REFERENCES hub.integration (id) ON DELETE CASCADE
+);
+CREATE INDEX flow_integration_id_idx ON hub.flow (integration_id);
+CREATE INDEX flow_tenant_id_id_idx ON hub.flow (tenant_id, id);
 
 CREATE TABLE hub.integration_grant (
     integration_id UUID NOT NULL,

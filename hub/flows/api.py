@@ -1,0 +1,159 @@
+"""Routes of flows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from hub.access import audit
+from hub.access.principal import Principal
+from hub.access.store import bump_config_version
+from hub.core.errors import Conflict, FieldError, Invalid, NotFound
+from hub.core.ids import Kind, format_id, new_uuid, parse_id
+from hub.flows import store, trying
+from hub.flows.checking import check
+from hub.flows.schemas import Flow, FlowIn, FlowTest, FlowTestIn, FlowUpdate
+from hub.integrations.services import Bench, Workshop
+from hub.web.auth import requires
+from hub.web.etags import IfMatch, check_version, etag_of
+from hub.web.paging import Page, Paging, page_of
+from hub.web.services import Hub
+
+router = APIRouter(tags=["Flows"])
+
+Reader = Annotated[Principal, requires("integrations:read")]
+Writer = Annotated[Principal, requires("integrations:write")]
+
+
+@router.post("/flows", status_code=201, response_model=Flow)
+def create_flow(body: FlowIn, caller: Writer, hub: Hub, workshop: Workshop, request: Request) -> Response:
+    """Let events start an operation. Each event starts it once; the execution carries the event and its trace."""
+    values = body.model_dump()
+    check(values, workshop.sandbox)
+    with hub.engine.begin() as conn:
+        values["integration_id"] = _target(conn, workshop, caller, values.pop("integration"), body.operation)
+        row = store.insert_flow(
+            conn,
+            {**values, "id": new_uuid(), "tenant_id": caller.tenant_id, "created_by": caller.key_id},
+        )
+        bump_config_version(conn, caller.tenant_id)
+        audit.note(conn, caller.tenant_id, caller.key_id, "flow.created", _public(row), {"name": row.name})
+    shown = _view(row)
+    location = request.app.url_path_for("read_flow", flow_id=shown.id)
+    return _with_etag(shown, 201, {"Location": location})
+
+
+@router.get("/flows")
+def list_flows(
+    caller: Reader,
+    hub: Hub,
+    paging: Paging,
+    integration: Annotated[str | None, Query(description="Only those of this integration.")] = None,
+) -> Page[Flow]:
+    """List flows, newest first."""
+    chosen = (
+        None if integration is None else parse_id(Kind.INTEGRATION, integration, field="query.integration")
+    )
+    with hub.engine.connect() as conn:
+        rows = store.list_flows(
+            conn, caller.tenant_id, after=paging.after, limit=paging.fetch, integration_id=chosen
+        )
+    page, cursor = page_of(rows, paging.limit, lambda row: row.id)
+    return Page(data=[_view(row) for row in page], next_cursor=cursor)
+
+
+@router.get("/flows/{flow_id}", response_model=Flow)
+def read_flow(flow_id: str, caller: Reader, hub: Hub) -> Response:
+    """Read a flow. What it started: `GET /v1/executions?flow=…`."""
+    with hub.engine.connect() as conn:
+        return _with_etag(_view(_find(conn, caller, flow_id)), 200, {})
+
+
+@router.patch("/flows/{flow_id}", response_model=Flow)
+def change_flow(
+    flow_id: str, body: FlowUpdate, caller: Writer, hub: Hub, workshop: Workshop, if_match: IfMatch = None
+) -> Response:
+    """Change a flow, pause or resume it; what is left out stays. While it is paused, events pass it by."""
+    changes = body.model_dump(exclude_unset=True)
+    check(changes, workshop.sandbox)
+    with hub.engine.begin() as conn:
+        row = _find(conn, caller, flow_id)
+        check_version(if_match, row.version)
+        if {"integration", "operation"} & changes.keys():
+            of = changes.pop("integration", None) or format_id(Kind.INTEGRATION, row.integration_id)
+            operation = changes.get("operation", row.operation)
+            changes["integration_id"] = _target(conn, workshop, caller, of, operation)
+        changed = store.update_flow(conn, caller.tenant_id, row.id, row.version, changes)
+        if changed is None:
+            raise Conflict("The flow was changed meanwhile. Read it again, then repeat your change.")
+        bump_config_version(conn, caller.tenant_id)
+        details = {"changed": sorted(changes)}
+        audit.note(conn, caller.tenant_id, caller.key_id, "flow.changed", _public(row), details)
+    return _with_etag(_view(changed), 200, {})
+
+
+@router.delete("/flows/{flow_id}", status_code=204)
+def delete_flow(flow_id: str, caller: Writer, hub: Hub) -> None:
+    """Delete a flow; what it started goes on."""
+    with hub.engine.begin() as conn:
+        row = _find(conn, caller, flow_id)
+        store.delete_flow(conn, caller.tenant_id, row.id)
+        bump_config_version(conn, caller.tenant_id)
+        audit.note(conn, caller.tenant_id, caller.key_id, "flow.deleted", _public(row), {"name": row.name})
+
+
+@router.post("/flows/{flow_id}/test")
+def test_flow(flow_id: str, body: FlowTestIn, caller: Writer, hub: Hub, workshop: Workshop) -> FlowTest:
+    """What a sample event would start, and send. Nothing is written and nobody is called."""
+    with hub.engine.connect() as conn:
+        row = _find(conn, caller, flow_id)
+        target = workshop.doors.target(conn, caller.tenant_id, row.integration_id)
+    return trying.try_flow(row, target, body, workshop.tools)
+
+
+def _target(conn: Any, workshop: Bench, caller: Principal, integration: str, operation: str) -> Any:
+    wanted = parse_id(Kind.INTEGRATION, integration, field="integration")
+    target = workshop.doors.target(conn, caller.tenant_id, wanted)
+    if operation not in target.operations and operation != target.transport.free_operation:
+        text = (
+            f"the integration has no such operation; it has {', '.join(sorted(target.operations)) or 'none'}"
+        )
+        raise Invalid(f"operation: {text}.", fields=(FieldError("operation", text),))
+    return wanted
+
+
+def _find(conn: Any, caller: Principal, flow_id: str) -> Any:
+    row = store.find_flow(conn, caller.tenant_id, parse_id(Kind.FLOW, flow_id, field="path.flow_id"))
+    if row is None:
+        raise NotFound(f"There is no flow {flow_id}.")
+    return row
+
+
+def _view(row: Any) -> Flow:
+    return Flow(
+        id=_public(row),
+        name=row.name,
+        description=row.description,
+        event_types=row.event_types,
+        labels=row.labels,
+        filter=row.filter,
+        integration=format_id(Kind.INTEGRATION, row.integration_id),
+        operation=row.operation,
+        mapping=row.mapping,
+        publish=row.publish,
+        paused=row.paused,
+        version=row.version,
+        created_by=None if row.created_by is None else format_id(Kind.API_KEY, row.created_by),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _public(row: Any) -> str:
+    return format_id(Kind.FLOW, row.id)
+
+
+def _with_etag(shown: Flow, status: int, headers: dict[str, str]) -> Response:
+    return JSONResponse(shown.model_dump(mode="json"), status, {"ETag": etag_of(shown.version), **headers})

@@ -1,0 +1,105 @@
+"""Every query of flows. Each takes the tenant, or ids that came from a tenant's rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from hub.core.errors import Conflict
+from hub.flows.models import flow
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+
+def insert_flow(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
+    """Write a flow.
+
+    Raises:
+        Conflict: the tenant has one of this name (flow_tenant_id_name_key).
+    """
+    try:
+        return conn.execute(insert(flow).values(**values).returning(flow)).one()
+    except IntegrityError:
+        raise _name_taken(values["name"]) from None
+
+
+def find_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> Row[Any] | None:
+    """One flow. Served by flow_pkey."""
+    return conn.execute(select(flow).where(flow.c.id == flow_id, flow.c.tenant_id == tenant_id)).one_or_none()
+
+
+def list_flows(
+    conn: Connection,
+    tenant_id: uuid.UUID,
+    *,
+    after: uuid.UUID | None,
+    limit: int,
+    integration_id: uuid.UUID | None = None,
+) -> Sequence[Row[Any]]:
+    """Newest first. Served by flow_tenant_id_id_idx or flow_integration_id_idx."""
+    query = select(flow).where(flow.c.tenant_id == tenant_id)
+    if integration_id is not None:
+        query = query.where(flow.c.integration_id == integration_id)
+    if after is not None:
+        query = query.where(flow.c.id < after)
+    return conn.execute(query.order_by(flow.c.id.desc()).limit(limit)).all()
+
+
+def update_flow(
+    conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID, version: int, changes: Mapping[str, Any]
+) -> Row[Any] | None:
+    """Change one version of a flow; None when it is not the present one. Served by flow_pkey.
+
+    Raises:
+        Conflict: the new name is taken.
+    """
+    try:
+        return conn.execute(
+            update(flow)
+            .where(flow.c.id == flow_id, flow.c.tenant_id == tenant_id, flow.c.version == version)
+            .values(**changes, version=version + 1, updated_at=func.now())
+            .returning(flow)
+        ).one_or_none()
+    except IntegrityError:
+        raise _name_taken(changes["name"]) from None
+
+
+def delete_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> bool:
+    """Delete a flow; what it started goes on. Served by flow_pkey."""
+    return bool(
+        conn.execute(delete(flow).where(flow.c.id == flow_id, flow.c.tenant_id == tenant_id)).rowcount
+    )
+
+
+def load_flows(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Sequence[Row[Any]]:
+    """The flows of these tenants that are not paused, in the order of their ids. Served by flow_tenant_id_id_idx."""
+    query = select(flow).where(flow.c.tenant_id.in_(tenant_ids), ~flow.c.paused)
+    return conn.execute(query.order_by(flow.c.id)).all()
+
+
+def load_publishing(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row[Any, Any, Any, Any]]:
+    """What flows publish, by flow. Served by flow_pkey."""
+    query = select(flow.c.id, flow.c.tenant_id, flow.c.name, flow.c.publish).where(flow.c.id.in_(ids))
+    return {row.id: row for row in conn.execute(query)}
+
+
+def tenants_with_listeners(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Tenants with an endpoint for what the hub itself has to say. Served by endpoint_tenant_id_id_idx."""
+    rows = conn.execute(
+        text(
+            "SELECT DISTINCT tenant_id FROM hub.endpoint"
+            " WHERE tenant_id = ANY (CAST(:ids AS uuid[])) AND kind = 'operations'"
+        ),
+        {"ids": list(tenant_ids)},
+    )
+    return {row.tenant_id for row in rows}
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(f"There is a flow {name} already.")

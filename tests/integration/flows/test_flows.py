@@ -1,0 +1,270 @@
+"""Events that start operations, and operations whose ends are events."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from hub.core.clock import SystemClock
+from hub.flows.announcing import Announcer
+from hub.flows.triggers import FlowTriggers
+from hub.queue.contracts import TaskName
+from hub.webhooks.admission import Admission
+from hub.webhooks.catalogue.validation import Catalogue
+from hub.webhooks.delivery import DeliverySource
+from hub.webhooks.directory import Directory
+from hub.webhooks.statistics import Statistics
+from tests.integration.integrations.provider import Answer, Provider
+from tests.integration.integrations.world import World
+
+
+class Flows:
+    """A world in which events are fanned out to flows."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.announce = Announcer(world.sandbox, world.bell.ring).announce
+        settings = world.services.settings
+        self.source = DeliverySource(
+            world.engine,
+            Directory(world.services.vault, settings, SystemClock()),
+            Catalogue(world.engine),
+            Admission(100, max_bytes=1_000_000),
+            Statistics(),
+            FlowTriggers(world.bell.ring),
+            clock=SystemClock(),
+            rng=Random(1),
+            owner="deliver",
+            lease=30.0,
+        )
+
+    def create(self, integration: str, **fields: Any) -> dict[str, Any]:
+        body = {
+            "name": "flow",
+            "event_types": ["order.paid"],
+            "integration": integration,
+            "operation": "make_user",
+            "mapping": [{"rename": {"data": "body"}}, {"pick": ["body"]}],
+            **fields,
+        }
+        answer = self.world.call("POST", "/flows", json=body)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def publish(self, event_type: str = "order.paid", data: Any = None, **fields: Any) -> str:
+        body = {"type": event_type, "data": data or {"total": 5}, **fields}
+        answer = self.world.call("POST", "/events", json=body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def run(self) -> None:
+        """Fan out, execute, and so on until nothing is left to do."""
+        for _ in range(30):
+            before = self.counts()
+            self.source.claim(100)
+            self.world.run_executions()
+            if self.counts() == before:
+                return
+
+    def counts(self) -> Any:
+        return self.world.sql(
+            "SELECT (SELECT count(*) FROM hub.outbox), (SELECT count(*) FROM hub.message),"
+            " (SELECT count(*) FROM hub.execution), (SELECT count(*) FROM hub.execution WHERE state = 'due')"
+        )
+
+    def executions(self, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.world.call("GET", "/executions", params=query).json()["data"]
+        return found
+
+
+@pytest.fixture
+def flows(world: World) -> Flows:
+    return Flows(world)
+
+
+def test_an_event_starts_the_operation_once_with_the_mapped_input(flows: Flows, provider: Provider) -> None:
+    made = flows.create(flows.world.create(provider.url)["id"])
+    event = flows.publish(data={"name": "Ada"})
+    flows.run()
+    (call,) = provider.calls
+    assert (call.method, call.path, call.body) == ("POST", "/users", b'{"name":"Ada"}')
+    (execution,) = flows.executions(flow=made["id"])
+    assert (execution["state"], execution["event"], execution["source"]) == ("done", event, "flow")
+    assert [one["id"] for one in flows.executions(event=event)] == [execution["id"]]
+    # One trace, from the execution to the service.
+    assert call.headers["traceparent"].split("-")[1] == execution["trace_id"]
+    assert (TaskName.EXECUTIONS_RUN, []) in flows.world.bell.rings
+    assert flows.world.sql("SELECT reason FROM hub.message") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "event"),
+    [
+        ({"event_types": ["order.refunded"]}, {}),
+        ({"labels": ["eu"]}, {"labels": ["us"]}),
+        ({"filter": {"data.total": {"$gt": 10}}}, {}),
+        ({"paused": True}, {}),
+    ],
+)
+def test_only_the_events_that_it_takes(
+    flows: Flows, provider: Provider, fields: dict[str, Any], event: dict[str, Any]
+) -> None:
+    flows.create(flows.world.create(provider.url)["id"], **fields)
+    flows.publish(**event)
+    flows.run()
+    assert not provider.calls
+    assert flows.executions() == []
+
+
+def test_a_change_is_honoured_by_the_next_event(flows: Flows, provider: Provider) -> None:
+    made = flows.create(flows.world.create(provider.url)["id"])
+    flows.publish()
+    flows.run()
+    path = f"/flows/{made['id']}"
+    assert flows.world.call("PATCH", path, json={"paused": True}).json()["version"] == 2
+    flows.publish()
+    flows.run()
+    assert len(provider.calls) == 1
+    flows.world.call(
+        "PATCH",
+        path,
+        json={
+            "paused": False,
+            "operation": "get_user",
+            "mapping": [{"set": {"path": {"id": 3}}}, {"pick": ["path"]}],
+        },
+    )
+    flows.publish()
+    flows.run()
+    assert provider.calls[-1].path == "/users/3"
+    assert flows.world.call("DELETE", path).status_code == 204
+    flows.publish()
+    flows.run()
+    assert len(provider.calls) == 2
+
+
+def test_the_end_of_the_operation_is_an_event_that_starts_the_next(flows: Flows, provider: Provider) -> None:
+    integration = flows.world.create(provider.url)["id"]
+    provider.script = [Answer(body=b'{"id": 77}')]
+    flows.create(
+        integration,
+        publish=[
+            {
+                "on": "succeeded",
+                "event_type": "user.made",
+                "mapping": [{"pick": ["data.id", "event.data.total"]}],
+            }
+        ],
+    )
+    flows.create(
+        integration,
+        name="second",
+        event_types=["user.*"],
+        mapping=[{"rename": {"data": "body"}}, {"pick": ["body"]}],
+    )
+    first = flows.publish(data={"total": 5})
+    flows.run()
+    assert [call.body for call in provider.calls] == [
+        b'{"total":5}',
+        b'{"data":{"id":77},"event":{"data":{"total":5}}}',
+    ]
+    second, one = flows.executions()
+    assert one["event"] == first
+    # It is one trace, through both.
+    assert second["trace_id"] == one["trace_id"]
+
+
+def test_a_loop_is_cut(flows: Flows, provider: Provider) -> None:
+    integration = flows.world.create(provider.url)["id"]
+    flows.create(integration, event_types=["*"], publish=[{"on": "ended", "event_type": "again"}])
+    flows.publish()
+    flows.run()
+    assert len(provider.calls) == 8
+    assert {row.depth for row in flows.world.sql("SELECT depth FROM hub.execution")} == set(range(1, 9))
+
+
+def test_a_mapping_that_does_not_fit_is_a_failed_execution_that_can_be_made_again(
+    flows: Flows, provider: Provider
+) -> None:
+    flows.create(flows.world.create(provider.url)["id"], mapping=[{"cast": {"data.total": "number"}}])
+    flows.publish(data={"total": "many"})
+    flows.run()
+    (execution,) = flows.executions()
+    assert (execution["state"], execution["error"]["type"]) == ("failed", "flow_mapping")
+    assert not provider.calls
+
+
+def test_who_listens_hears_how_executions_ended(flows: Flows, provider: Provider) -> None:
+    world = flows.world
+    integration = world.create(provider.url)["id"]
+    world.execute(integration)
+    flows.run()
+    assert world.sql("SELECT count(*) FROM hub.message")[0][0] == 0, "nobody listens"
+    answer = world.call(
+        "POST",
+        "/endpoints",
+        json={"name": "ops", "url": provider.url, "kind": "operations", "event_types": ["execution.*"]},
+    )
+    assert answer.status_code == 201, answer.text
+    world.execute(integration)
+    provider.default = lambda _call: Answer(status=404)
+    execution = world.execute(integration)
+    world.run_executions()
+    events = {row.type: row.data for row in world.sql("SELECT type, data::json AS data FROM hub.message")}
+    assert set(events) == {"execution.succeeded", "execution.failed"} or len(events) == 1
+    assert events["execution.failed"]["execution"] in {execution, *(one["id"] for one in flows.executions())}
+    assert events["execution.failed"]["status"] == 404
+    assert (TaskName.DELIVERIES_SEND, []) in world.bell.rings
+
+
+def test_a_sample_tells_what_would_happen(flows: Flows, provider: Provider) -> None:
+    made = flows.create(flows.world.create(provider.url)["id"], filter={"data.total": {"$gt": 1}})
+    path = f"/flows/{made['id']}/test"
+    good = flows.world.call("POST", path, json={"type": "order.paid", "data": {"total": 2}}).json()
+    assert (good["starts"], good["would_call"], good["input"]) == (True, True, {"body": {"total": 2}})
+    assert good["links"][-1]["link"] == "authenticate"
+    bad = flows.world.call("POST", path, json={"type": "order.paid", "data": {"total": 1}}).json()
+    assert (bad["starts"], bad["why_not"], bad["would_call"]) == (False, "filter", False)
+    assert not provider.calls
+    assert flows.executions() == []
+
+
+def test_every_fault_is_named_at_once_and_nothing_is_saved(flows: Flows, provider: Provider) -> None:
+    integration = flows.world.create(provider.url)["id"]
+    answer = flows.world.call(
+        "POST",
+        "/flows",
+        json={
+            "name": "flow",
+            "event_types": ["no spaces"],
+            "filter": {"a": {"$what": 1}},
+            "integration": integration,
+            "operation": "make_user",
+            "mapping": [{"fly": 1}],
+            "publish": [{"event_type": "execution.mine"}],
+        },
+    )
+    assert answer.status_code == 422
+    assert {error["path"] for error in answer.json()["errors"]} == {
+        "event_types.0", "filter.a.$what", "mapping[0].fly", "publish.0.event_type",
+    }  # fmt: skip
+    missing = flows.world.call(
+        "POST",
+        "/flows",
+        json={"name": "x", "event_types": ["a"], "integration": integration, "operation": "nope"},
+    )
+    assert [error["path"] for error in missing.json()["errors"]] == ["operation"]
+    assert flows.world.call("GET", "/flows").json()["data"] == []
+
+
+def test_flows_are_their_tenants_own(flows: Flows, provider: Provider) -> None:
+    made = flows.create(flows.world.create(provider.url)["id"])
+    stranger = flows.world.other_key(tenant="globex")
+    assert flows.world.call("GET", f"/flows/{made['id']}", key=stranger).status_code == 404
+    assert flows.world.call("DELETE", f"/flows/{made['id']}", key=stranger).status_code == 404
+    flows.world.call("POST", "/events", json={"type": "order.paid", "data": {}}, key=stranger)
+    flows.run()
+    assert not provider.calls

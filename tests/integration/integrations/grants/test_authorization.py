@@ -279,3 +279,18 @@ def test_what_was_asked_for_stands_in_the_address(world: World, oidc: Oidc) -> N
     assert query["redirect_uri"] == f"{HUB}/base/oauth/callback"
     assert query["code_challenge_method"] == "S256"
     assert urlencode({"client_id": "web"}) in started.url
+
+
+def test_deleting_an_integration_revokes_its_grant_and_leaves_no_secret(world: World, oidc: Oidc) -> None:
+    grants, holder = connect(world, oidc)
+    authorization.start(grants, holder, public_url=HUB)
+    refresh = world.stored(world.row(holder).refresh_secret_id)
+    with world.engine.begin() as conn:
+        found = detach(conn, world.vault, holder.tenant_id, holder.id)
+        conn.execute(text("DELETE FROM hub.integration WHERE id = :id"), {"id": holder.id})
+        world.vault.delete(conn, holder.tenant_id, list(holder.secret_ids.values()))
+    assert revoke(grants.asker.session, grants.asker.clock, found) is None
+    assert not oidc.lives(refresh)
+    with world.engine.connect() as conn:
+        for table in ("integration_grant", "authorization_request", "secret"):
+            assert conn.execute(text(f"SELECT count(*) FROM hub.{table}")).scalar_one() == 0

@@ -152,12 +152,11 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(child)
 
 
-def needed_secrets(parameters: Parameters) -> tuple[str, ...]:
-    """The secrets that the templates name, so that they must be there, whether new or stored."""
-    named = "".join(
-        text for part in ("headers", "json", "form") for text in texts(parameters.get(part)) if "{{" in text
-    )
-    return tuple(name for name in SECRET_NAMES if f"{{{{{name}}}}}" in named.replace(" ", ""))
+def needed_secrets(form: LoginCallAuth) -> tuple[str, ...]:
+    """The secrets that the templates name, which must be there, whether new or stored."""
+    parts = (form.headers, form.json_body, form.form)
+    named = "".join(text for part in parts for text in texts(part) if "{{" in text).replace(" ", "")
+    return tuple(name for name in SECRET_NAMES if f"{{{{{name}}}}}" in named)
 
 
 def faults(given: Parameters) -> list[FieldError]:
@@ -218,4 +217,5 @@ MODE = Mode(
     faults=faults,
     obtains=True,
     any_text=frozenset(SECRET_NAMES),
+    needs=needed_secrets,
 )

@@ -28,7 +28,6 @@ Text = Annotated[str, Field(min_length=1, max_length=2048)]
 Url = Annotated[str, Field(min_length=1, max_length=2048)]
 Extra = Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Text], Field(max_length=20)]
 
-_KEY_USERS = ("jwt_bearer",)
 #: Parameters that the hub sets itself (RFC 6749, 7636, 7521, 8628, 8693).
 _RESERVED = frozenset(
     {
@@ -134,21 +133,16 @@ class OAuth2Auth(Form):
     actor_token: SecretStr | None = None
 
 
-def needed_secrets(parameters: Parameters) -> tuple[str, ...]:
-    """The secrets that must be there for these parameters, whether new or stored.
-
-    Args:
-        parameters: an `auth` object; what is missing or odd in it needs nothing.
-    """
+def needed_secrets(form: OAuth2Auth) -> tuple[str, ...]:
+    """The secrets that must be there, whether new or stored."""
     needed = []
-    client_auth, grant = parameters.get("client_auth", "basic"), parameters.get("grant")
-    if client_auth in ("basic", "post"):
+    if form.client_auth in {"basic", "post"}:
         needed.append("client_secret")
-    if client_auth == "private_key_jwt" or grant in _KEY_USERS:
+    if form.client_auth == "private_key_jwt" or form.grant == "jwt_bearer":
         needed.append("private_key")
-    if grant == "refresh_token":
+    if form.grant == "refresh_token":
         needed.append("refresh_token")
-    if grant == "token_exchange":
+    if form.grant == "token_exchange":
         needed.append("subject_token")
     return tuple(needed)
 
@@ -269,4 +263,5 @@ MODE = Mode(
     faults=faults,
     obtains=True,
     any_text=frozenset({"private_key"}),
+    needs=needed_secrets,
 )

@@ -64,8 +64,6 @@ def test_odd_forms_do_not_break_the_judgement_of_meaning(value: Any) -> None:
         given = {**OAUTH, **LOGIN, name: value}
         for mode in (oauth2_modes, login_call, google_service_account):
             mode.faults(given)
-        oauth2_modes.needed_secrets(given)
-        login_call.needed_secrets(given)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,8 @@ def test_odd_forms_do_not_break_the_judgement_of_meaning(value: Any) -> None:
     ids=str,
 )
 def test_which_secrets_a_grant_needs(change: dict[str, Any], needed: tuple[str, ...]) -> None:
-    assert oauth2_modes.needed_secrets({**OAUTH, **change}) == needed
+    form = oauth2_modes.OAuth2Auth.model_validate({**OAUTH, **change})
+    assert oauth2_modes.MODE.needs(form) == needed
 
 
 @pytest.mark.parametrize(
@@ -104,8 +103,8 @@ def test_what_is_wrong_with_a_login_is_told_with_its_path(change: dict[str, Any]
 
 
 def test_a_login_needs_the_secrets_that_it_names() -> None:
-    given = {**LOGIN, "headers": {"X": "{{key}} {{ password }}"}}
-    assert login_call.needed_secrets(given) == ("password", "key")
+    form = login_call.LoginCallAuth.model_validate({**LOGIN, "headers": {"X": "{{key}} {{ password }}"}})
+    assert login_call.MODE.needs(form) == ("password", "key")
     assert login_call.destinations(LOGIN) == {}
     assert login_call.destinations({**LOGIN, "url": "https://b.example/l"}) == {"url": "https://b.example/l"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from flask import Flask, request
 from graphql import GraphQLError
 from strawberry import relay
 from strawberry.flask.views import GraphQLView
-from waitress.server import create_server
 from werkzeug.datastructures import Headers
+
+from tests.integration.integrations.auth.served import serving
 
 TOKEN = "canary-token-of-the-graphql-service"
 BOOKS = 25
@@ -105,12 +105,6 @@ def serving_graphql() -> Iterator[GraphqlService]:
 
     app.before_request(note)
     app.add_url_rule("/graphql/", view_func=GraphQLView.as_view("graphql", schema=service.schema))
-    server = create_server(app, host="127.0.0.1", port=0, threads=8)
-    service.url = f"http://127.0.0.1:{server.effective_port}/graphql"
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
+    with serving(app) as served:
+        service.url = f"{served.url}/graphql"
         yield service
-    finally:
-        server.close()
-        thread.join(5)

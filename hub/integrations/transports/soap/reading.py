@@ -1,0 +1,152 @@
+"""Descriptions of services, read once and kept while there is room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from hub.integrations.transports.remembered import Remembered
+from hub.integrations.transports.soap import bundle
+from hub.integrations.transports.soap.description import BadDescriptionError, Description, describe
+from hub.integrations.transports.soap.markup import BadMarkupError
+from hub.net.outcome import ErrorClass, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hub.integrations.auth.mode import Credentials
+    from hub.integrations.transports.interface import Caps, Connection
+    from hub.integrations.transports.soap.bundle import Bundle
+    from hub.integrations.transports.soap.forms import SoapSettings
+    from hub.net.session import GuardedSession
+    from hub.net.sockets import Deadline
+
+#: Of WSDL text. What zeep makes of it takes about twenty times as much memory.
+_MAX_KEPT = 8 * 1_048_576
+_MIN_WEIGHT = 8_192
+
+_kept: Remembered[Description] = Remembered(_MAX_KEPT)
+
+# Nothing was posted yet, whatever happened: what may be over later is said to be so.
+_BUSY = frozenset({ErrorClass.TIMEOUT, ErrorClass.RESET, ErrorClass.PROTOCOL, ErrorClass.HTTP_5XX})
+_BUSY_STATUSES = frozenset({408, 425, 429})
+
+
+class NotRead(Exception):
+    """A description could not be read.
+
+    Args:
+        outcome: of a call that needed it; nothing was posted.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+def of_text(settings: SoapSettings) -> Description:
+    """The description in the settings themselves.
+
+    Raises:
+        BadDescriptionError: it cannot be used.
+    """
+    return _kept.get(
+        settings.digest,
+        lambda: _made(lambda: bundle.of_text(settings.wsdl, strict=settings.strict), settings),
+    )
+
+
+def of_connection(
+    session: GuardedSession,
+    connection: Connection,
+    credentials: Credentials,
+    caps: Caps,
+    deadline: Deadline,
+    *,
+    fresh: bool = False,
+) -> Description:
+    """The description of an integration, fetched when its address is all that is known.
+
+    Args:
+        session: the way out.
+        connection: to the service.
+        credentials: used for documents of the same origin as the service.
+        caps: of the call.
+        deadline: of the call.
+        fresh: read it again, and keep nothing.
+
+    Raises:
+        NotRead: with the outcome of the call.
+    """
+    settings: SoapSettings = connection.settings
+    try:
+        if settings.is_inline:
+            return of_text(settings)
+
+        def fetch(url: str, room: int) -> bytes:
+            return _fetch(session, connection, credentials, caps, deadline, url, room)
+
+        def make() -> tuple[Description, int]:
+            return _made(lambda: bundle.of_address(settings.wsdl, fetch, strict=settings.strict), settings)
+
+        if fresh:
+            return make()[0]
+        key = (connection.id, connection.pool_key, settings.digest)
+        return _kept.get(key, make, wait=deadline.remaining())
+    except BadDescriptionError as error:
+        raise NotRead(unusable(error)) from None
+    except TimeoutError:
+        text = "The WSDL could not be read: the time was over."
+        raise NotRead(Outcome(None, ErrorClass.PROVIDER_BUSY, text)) from None
+
+
+def unusable(error: BadDescriptionError) -> Outcome:
+    """Of a call whose description cannot be used: it will not get better by itself."""
+    return Outcome(None, ErrorClass.PROVIDER_ERROR, f"Nothing was sent: the WSDL cannot be used: {error}.")
+
+
+def _made(gather: Callable[[], Bundle], settings: SoapSettings) -> tuple[Description, int]:
+    try:
+        found = gather()
+    except BadMarkupError as error:
+        raise BadDescriptionError(str(error)) from None
+    return describe(found, strict=settings.strict), max(found.size, _MIN_WEIGHT)
+
+
+def _fetch(
+    session: GuardedSession,
+    connection: Connection,
+    credentials: Credentials,
+    caps: Caps,
+    deadline: Deadline,
+    url: str,
+    room: int,
+) -> bytes:
+    own = _origin(url) == _origin(connection.base_url)
+    outcome = session.call(
+        "GET",
+        url,
+        headers={"User-Agent": "Integration-Hub/1", "Accept": "text/xml, application/xml;q=0.9, */*;q=0.1"},
+        auth=credentials.http if own and not connection.settings.wsse else None,
+        max_body=max(room, 0),
+        follow_redirects=connection.follow_redirects,
+        pool_key=connection.pool_key if own else (connection.pool_key, "wsdl"),
+        identity=connection.tls if own else None,
+        cancellation=caps.cancellation,
+        deadline=deadline,
+    )
+    if outcome.ok:
+        return outcome.body
+    what = "WSDL" if url == connection.settings.wsdl else "WSDL's import"
+    outcome.message = f"Nothing was sent: the {what} could not be read: {outcome.message}"
+    if outcome.error_class in _BUSY or outcome.status in _BUSY_STATUSES:
+        outcome.error_class = ErrorClass.PROVIDER_BUSY
+    raise NotRead(outcome)
+
+
+def _origin(url: str) -> tuple[Any, ...]:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return (url,)

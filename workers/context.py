@@ -12,7 +12,9 @@ from hub.core.errors import ConfigError
 from hub.core.settings import Settings, get_settings
 from hub.db.engine import forget_engine, get_engine
 from hub.flows.announcing import Announcer
+from hub.flows.granting import GrantListener
 from hub.flows.triggers import FlowTriggers
+from hub.integrations.grants.keeper import Grants
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.pipeline.tools import Limits
 from hub.net.multi import MultiSender
@@ -69,10 +71,20 @@ def get_policy() -> AddressPolicy:
 def get_tools() -> Tools:
     """What calls of integrations use; connections and tokens are reused between pumps."""
     redis_url = get_settings().redis_url
+    session = GuardedSession(get_policy())
     return Tools(
-        GuardedSession(get_policy()),
+        session,
         Sandbox(children=2),
         None if redis_url is None else Limits(redis_url.get_secret_value()),
+        Grants(
+            get_engine(),
+            get_vault(),
+            session,
+            SystemClock(),
+            Random(),  # noqa: S311 - jitter, not a secret
+            owner(),
+            listener=GrantListener(),
+        ),
     )
 
 

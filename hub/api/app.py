@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -30,10 +31,14 @@ from hub.core.clock import SystemClock
 from hub.core.errors import HubError
 from hub.db.engine import make_engine
 from hub.flows import api as flows
+from hub.flows.granting import GrantListener
 from hub.integrations.executions import api as executions
 from hub.integrations.executions import schedule_api as schedules
+from hub.integrations.grants import api as grant_routes
+from hub.integrations.grants.keeper import Grants
 from hub.integrations.registry import api as integrations
 from hub.monitoring import api as monitoring
+from hub.net.session import GuardedSession
 from hub.sources import api as sources
 from hub.sources import receive_route
 from hub.transforms.sandbox import Sandbox
@@ -63,6 +68,7 @@ _FEATURES = (
     catalogue,
     sources,
     integrations,
+    grant_routes,
     executions,
     schedules,
     flows,
@@ -121,6 +127,7 @@ def create_app(services: Services) -> Application:
     app.router.routes.extend(hot_routes)
     app.include_router(operations.router)
     app.include_router(endpoints.public)
+    app.include_router(grant_routes.public)
     for feature in _FEATURES:
         app.include_router(feature.router, prefix=PREFIX, dependencies=[KNOWN_QUERY])
 
@@ -156,6 +163,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.catalogue = Catalogue(services.engine)
     app.state.directory = Directory(services.vault, services.settings, SystemClock())
     app.state.directory_lock = threading.Lock()
+    app.state.grants = grants = Grants(
+        services.engine,
+        services.vault,
+        GuardedSession(services.policy),
+        SystemClock(),
+        Random(),  # noqa: S311 - jitter, not a secret
+        "api",
+        listener=GrantListener(),
+    )
     app.state.sandbox = sandbox = Sandbox(children=2)
     app.state.committer = committer = Committer(
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
@@ -171,6 +187,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     finally:
         await receiver.stop()
         sandbox.close()
+        grants.close()
         await committer.stop()
         await key_use.stop()
         readiness.close()

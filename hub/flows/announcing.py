@@ -10,8 +10,6 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from hub.core.errors import HubError
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.states import State
@@ -22,7 +20,6 @@ from hub.webhooks.envelope import OPERATIONAL
 from hub.webhooks.store import NewMessage, insert_messages
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection, Row
@@ -84,17 +81,6 @@ class Announcer:
             self._ring(TaskName.DELIVERIES_SEND)
 
         return ring
-
-    def needs_reauth(
-        self, conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID, why: str
-    ) -> None:
-        """Tell that an integration waits for a person to connect it again. Ring after the commit."""
-        if tenant_id in store.tenants_with_listeners(conn, [tenant_id]):
-            data = {"integration": format_id(Kind.INTEGRATION, integration_id), "reason": why}
-            text = msgspec.json.encode(data).decode()
-            insert_messages(
-                conn, [NewMessage(new_uuid(), tenant_id, "integration.needs_reauth", text, OPERATIONAL)]
-            )
 
     def _published(self, one: Ended, row: Row[Any, Any, Any, Any]) -> Iterable[NewMessage]:
         came = {State.DONE: "succeeded", State.FAILED: "failed"}.get(one.state)

@@ -9,12 +9,15 @@ from fastapi import Depends, Request
 from hub.integrations.directory import Directory
 from hub.integrations.executions.accepting import Doors
 from hub.integrations.executions.waiting import Waiters
+from hub.integrations.grants.api import grants_of
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.pipeline.tools import Limits
 from hub.net.session import GuardedSession
 from hub.transforms import Sandbox
+from hub.web.services import Hub
 
 if TYPE_CHECKING:
+    from hub.integrations.grants.keeper import Grants
     from hub.web.services import Services
 
 
@@ -23,9 +26,10 @@ class Bench:
 
     Args:
         services: of the application.
+        grants: its keeper of tokens.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, grants: Grants) -> None:
         settings = services.settings
         self.sandbox = Sandbox(children=1)
         redis_url = settings.redis_url
@@ -33,7 +37,7 @@ class Bench:
             GuardedSession(services.policy),
             self.sandbox,
             None if redis_url is None else Limits(redis_url.get_secret_value()),
-            None,
+            grants,
         )
         # Inputs are judged without secrets, limits or expressions.
         self.doors = Doors(Directory(None), Tools(self.tools.session))
@@ -45,10 +49,10 @@ class Bench:
         self.tools.session.close()
 
 
-def _bench(request: Request) -> Bench:
+def _bench(request: Request, hub: Hub) -> Bench:
     state = request.app.state
     if not hasattr(state, "integrations_bench"):
-        state.integrations_bench = Bench(state.services)
+        state.integrations_bench = Bench(hub, grants_of(request, hub))
     found: Bench = state.integrations_bench
     return found
 

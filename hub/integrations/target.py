@@ -13,6 +13,7 @@ from hub.core.errors import HubError
 from hub.core.ids import Kind, format_id
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.auth.registry import MODES
+from hub.integrations.grants.holder import Holder
 from hub.integrations.pipeline.mapping import compile_rules
 from hub.integrations.pipeline.masking import Masks, compile_masks
 from hub.integrations.pipeline.redaction import Redactor
@@ -75,6 +76,7 @@ class Target:
         broken: why no call can be made with what is stored; None when one can.
         free: what holds for operations that the definition does not name.
         credentials: all but obtained tokens.
+        holder: whose token is obtained; None for modes that need none.
         redactor: masks its secrets in what comes back.
         rules: what its answers mean.
         masks: what is not kept.
@@ -91,6 +93,7 @@ class Target:
     transport: Transport
     mode: Mode
     credentials: Credentials
+    holder: Holder | None
     redactor: Redactor
     timeout: float
     max_bytes: int
@@ -200,6 +203,7 @@ def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
         transport=transport,
         mode=mode,
         credentials=Credentials(mode.name, row.auth, secrets, http),
+        holder=Holder.of(row, opened) if mode.obtains else None,
         redactor=Redactor(traces),
         timeout=row.timeout_seconds,
         max_bytes=row.max_response_bytes,

@@ -112,7 +112,11 @@ class Bench:
             "name": "service",
             "base_url": self.service.url,
             "auth": {"mode": "bearer", "token": TOKEN},
-            "operations": {"get_user": {"method": "GET", "path": "/users/{id}"}},
+            "operations": {
+                "get_user": {"method": "GET", "path": "/users/{id}"},
+                "get_kept": {"method": "GET", "path": "/kept/{id}", "cache_seconds": 60},
+                "get_slow": {"method": "GET", "path": "/slow/5/{id}"},
+            },
         }
         #: The integration's path in the API.
         self.integration = f"/integrations/{self.call('POST', '/integrations', integration)['id']}"

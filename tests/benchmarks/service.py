@@ -1,6 +1,6 @@
 """The outside API that executions call: `python -m tests.benchmarks.service PORT_FILE LOG_FILE`.
 
-Answers a GET with a bearer token with a small JSON object, anything else with 401; appends a line for each request to
+Answers a GET with a bearer token with a small JSON object, below `/slow/N/` after N seconds, anything else with 401; appends a line for each request to
 LOG_FILE, in the form of `tests.support.receiver`. A raw asyncio protocol, so that it is never the slowest part.
 """
 
@@ -42,7 +42,11 @@ class Service(asyncio.Protocol):
             known = _AUTHORIZATION in (head + b"\r\n").lower()
             status = 200 if method == b"GET" and known else 401
             self._log.write(b"%.6f %b - %d\n" % (time.time(), path, status))
-            self._transport.write(_ANSWERS[status])
+            if path.startswith(b"/slow/"):
+                delay = float(path.split(b"/", 3)[2])
+                asyncio.get_running_loop().call_later(delay, self._transport.write, _ANSWERS[status])
+            else:
+                self._transport.write(_ANSWERS[status])
 
 
 async def serve(port_file: Path, log_file: Path) -> None:

@@ -20,7 +20,7 @@ from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations.executions import accepting, store, views
 from hub.integrations.executions.accepting import Caller, Refused, Wish
-from hub.integrations.executions.curl import curl_of
+from hub.integrations.executions.curl import Command, Facts, command_of
 from hub.integrations.executions.schemas import (
     Accepted,
     AcceptedBatch,
@@ -40,7 +40,7 @@ from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Call, Context
 from hub.integrations.registry import service
 from hub.integrations.services import Bench, Workshop
-from hub.integrations.target import load_target
+from hub.integrations.target import load_target, secret_ids
 from hub.queue.contracts import TaskName
 from hub.web.auth import requires
 from hub.web.bodies import RawBody
@@ -125,10 +125,16 @@ def dry_run(integration_id: str, body: DryRunIn, caller: Writer, hub: Hub, works
     links = chain.dry_run(target, body.operation, body.input, context, workshop.tools)
     judged = chain.judge(target, body.operation, body.input, context, workshop.tools)
     prepared = judged.prepared if isinstance(judged, Call) else None
+    command = Command(None)
+    if prepared is not None:
+        facts = Facts(row.tls, secret_ids(row).keys(), context.execution_id.hex)
+        command = command_of(target, prepared, facts)
     return DryRun(
         would_call=all(link["result"] == "passed" for link in links),
         links=[LinkView(**link) for link in links],
-        curl=None if prepared is None else curl_of(target, prepared),
+        request=None if prepared is None else views.request(prepared),
+        curl=command.text,
+        curl_note=command.note,
     )
 
 

@@ -25,6 +25,7 @@ from hub.integrations.executions.store import Result as End
 from hub.integrations.executions.store import add_metrics
 from hub.integrations.metrics import Sample, fold
 from hub.integrations.pipeline import chain
+from hub.integrations.pipeline.authenticating import NEEDS_REAUTH
 from hub.integrations.pipeline.call import Context, Stopped
 from hub.integrations.pipeline.chain import Made
 from hub.integrations.pipeline.limiting import RATE_LIMITED
@@ -281,6 +282,7 @@ class ExecutionSource:
         samples: dict[uuid.UUID, Sample] = {}
         used: list[tuple[Job, int, int]] = []
         held: set[uuid.UUID] = set()
+        waiting: set[uuid.UUID] = set()
         for job, came in results:
             decision, attempt, end = self._judge(job, came, now)
             completions.append(_completion(job, decision, attempt))
@@ -291,7 +293,7 @@ class ExecutionSource:
             if (spent := _spent(job, came)) is not None:
                 used.append(spent)
             if decision.state is State.HELD:
-                held.add(job.integration_id)
+                (waiting if decision.reason == NEEDS_REAUTH else held).add(job.integration_id)
             elif decision.state.finished:
                 ended[job.id] = Ended(job, decision.state, decision.reason, _kept(job, end, decision.state))
         prepared = store.EXECUTIONS.prepare(completions, worker=self._owner)
@@ -310,6 +312,8 @@ class ExecutionSource:
                     count_usage(conn, used, now)
                 if held:
                     store.release_if_callable(conn, held)
+                if waiting:
+                    store.release_needing_reauth(conn, waiting, only_granted=True)
             if after is not None:
                 after()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,12 +67,47 @@ class LinkView(BaseModel):
     note: Any = None
 
 
+class RequestView(BaseModel):
+    """What would be sent, without credentials."""
+
+    method: str
+    endpoint: str
+    headers: dict[str, str]
+    payload: Any
+
+
 class DryRun(BaseModel):
     """What would happen: every link up to the call, which is not made."""
 
     would_call: bool
     links: list[LinkView]
-    curl: str | None = Field(description="The same request as a curl command, credentials masked.")
+    request: RequestView | None = Field(
+        description="What would be sent; null when the input makes no request."
+    )
+    curl: str | None = Field(
+        description="The same request as a curl command (grpcurl for gRPC), `***` for credentials."
+    )
+    curl_note: str | None = Field(
+        description="What the command leaves out, or why there is none; null: it is complete."
+    )
+
+
+class UsageOfPeriod(BaseModel):
+    """What was used in a day or a month (UTC), and how much of it there is; null is unlimited."""
+
+    begins: date
+    calls: int
+    calls_limit: int | None
+    bytes: int = Field(description="Of answers.")
+    bytes_limit: int | None
+
+
+class Usage(BaseModel):
+    """What was used of an integration. Only integrations with a quota are counted."""
+
+    counted: bool
+    day: UsageOfPeriod
+    month: UsageOfPeriod
 
 
 class TestIn(Form):

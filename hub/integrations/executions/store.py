@@ -13,6 +13,7 @@ from hub.core.ids import floor_uuid, time_of
 from hub.db.ledger import Ledger
 from hub.integrations.executions.models import execution
 from hub.integrations.metrics import BOUNDS_MS, Bucket, column_of
+from hub.integrations.pipeline.authenticating import NEEDS_REAUTH
 from hub.integrations.registry.kinds import CALLABLE, HELD_BY_STATUS
 
 if TYPE_CHECKING:
@@ -303,6 +304,40 @@ def release_held(conn: Connection, integration_id: uuid.UUID) -> list[uuid.UUID]
             " WHERE integration_id = :integration AND state = 'held' AND starts_with(reason, :held) RETURNING id"
         ),
         {"integration": integration_id, "held": HELD_BY_STATUS},
+    )
+    return [row.id for row in rows]
+
+
+def release_needing_reauth(
+    conn: Connection, integration_ids: Collection[uuid.UUID], *, only_granted: bool = False
+) -> list[uuid.UUID]:
+    """Make due what waited for a person to connect these integrations. Served by execution_held_idx; the ids released.
+
+    Args:
+        conn: a connection inside a transaction.
+        integration_ids: which ones.
+        only_granted: look whether they are granted by now; the lock orders this with the moment when they are.
+    """
+    granted = ""
+    if only_granted:
+        conn.execute(
+            text(
+                "SELECT 1 FROM hub.integration_grant WHERE integration_id = ANY (CAST(:ids AS uuid[]))"
+                " ORDER BY integration_id FOR SHARE"
+            ),
+            {"ids": list(integration_ids)},
+        )
+        granted = (
+            " AND EXISTS (SELECT 1 FROM hub.integration_grant g"
+            " WHERE g.integration_id = execution.integration_id AND g.state = 'active')"
+        )
+    rows = conn.execute(
+        text(
+            "UPDATE hub.execution SET state = 'due', reason = NULL, due_at = now()"  # noqa: S608 - our own text
+            " WHERE integration_id = ANY (CAST(:ids AS uuid[])) AND state = 'held' AND reason = :reason"
+            f"{granted} RETURNING id"
+        ),
+        {"ids": list(integration_ids), "reason": NEEDS_REAUTH},
     )
     return [row.id for row in rows]
 

@@ -13,18 +13,25 @@ from hub.integrations.executions.schemas import (
     Execution,
     ExecutionDetail,
     Metrics,
+    RequestView,
     Result,
     Schedule,
     TestOutcome,
+    Usage,
+    UsageOfPeriod,
 )
 from hub.integrations.pipeline.retry import is_retryable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from sqlalchemy import Row
 
+    from hub.integrations.executions.quota_store import Used
     from hub.integrations.pipeline.chain import Made
+    from hub.integrations.registry.schemas import Quota
+    from hub.integrations.transports.interface import Prepared
 
 #: What a test shows of an answer, in bytes.
 _TEST_BYTES = 65_536
@@ -100,6 +107,16 @@ def test_outcome(made: Made) -> TestOutcome:
     )
 
 
+def request(prepared: Prepared) -> RequestView:
+    """What would be sent."""
+    return RequestView(
+        method=prepared.method,
+        endpoint=prepared.endpoint,
+        headers=dict(prepared.headers),
+        payload=prepared.payload,
+    )
+
+
 def schedule(row: Row[Any]) -> Schedule:
     """A schedule."""
     last = row.last_execution_id
@@ -120,6 +137,28 @@ def schedule(row: Row[Any]) -> Schedule:
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
+    )
+
+
+def usage(quota: Quota, used: Used, day: date, month: date) -> Usage:
+    """What was used of a quota."""
+    limits = (quota.calls_per_day, quota.bytes_per_day, quota.calls_per_month, quota.bytes_per_month)
+    return Usage(
+        counted=any(limit is not None for limit in limits),
+        day=UsageOfPeriod(
+            begins=day,
+            calls=used.day_calls,
+            calls_limit=quota.calls_per_day,
+            bytes=used.day_bytes,
+            bytes_limit=quota.bytes_per_day,
+        ),
+        month=UsageOfPeriod(
+            begins=month,
+            calls=used.month_calls,
+            calls_limit=quota.calls_per_month,
+            bytes=used.month_bytes,
+            bytes_limit=quota.bytes_per_month,
+        ),
     )
 
 

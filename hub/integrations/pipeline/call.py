@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from hub.core.errors import FieldError
     from hub.db.states import State
     from hub.integrations.auth.mode import Credentials
+    from hub.integrations.grants.keeper import Granted, Grants
     from hub.integrations.pipeline.mapping import Action
+    from hub.integrations.pipeline.redaction import Redactor
     from hub.integrations.pipeline.tools import Limits
     from hub.integrations.target import Operation, Target
     from hub.integrations.transports.interface import Prepared
@@ -82,6 +84,7 @@ class Call:
         given: the input; the request transform replaces it.
         prepared: what is sent; from the link `prepare` on.
         credentials: from the link `authenticate` on.
+        granted: the token among them, of modes that obtain one; `redactor` masks it.
         cache_key: where the answer is kept, when it may be.
         outcome: what came; from the transport on, or from the cache.
         cached: it came from the cache.
@@ -99,6 +102,8 @@ class Call:
     form: Operation | None = None
     prepared: Prepared | None = None
     credentials: Credentials | None = None
+    granted: Granted | None = None
+    redactor: Redactor | None = None
     cache_key: str | None = None
     outcome: Outcome | None = None
     cached: bool = False
@@ -123,13 +128,13 @@ class Tools:
         session: the way out.
         sandbox: evaluates expressions.
         limits: rates, calls at once and kept answers; None: none of these is looked at.
-        grants: tokens; None: modes that need one cannot be used.
+        grants: tokens, for modes that obtain one.
     """
 
     session: GuardedSession
     sandbox: Sandbox | None = None
     limits: Limits | None = None
-    grants: Any = None
+    grants: Grants | None = None
 
 
 #: One step of the chain. It may end the call; it must not raise but for faults of ours.

@@ -43,7 +43,7 @@ def _make(call: Call, send: Callable[[Transport, Connection, Credentials, Caps],
     outcome = None
     try:
         outcome = send(target.transport, target.connection, call.credentials, caps)
-        target.redactor.clean(outcome)
+        (call.redactor or target.redactor).clean(outcome)
         call.outcome = outcome
     except Exception as error:  # noqa: BLE001 - the row must be recorded whatever happened
         call.outcome = internal(call, error)

@@ -1,7 +1,7 @@
 """The chain that every call goes through, link by link, each one timed.
 
     load → access → quota → flow → request transform → schema → prepare → cache → limits → authenticate → transport
-         → error mapping → heed → response transform → cache fill
+         → error mapping → give up token → heed → response transform → cache fill
 
 The cache stands before the limits, so that a kept answer takes nothing of the service's patience, and the limits right
 before the call, so that what the service counts is what was admitted.
@@ -48,6 +48,7 @@ BEFORE: tuple[tuple[str, Link], ...] = (
 #: Every link after it.
 AFTER: tuple[tuple[str, Link], ...] = (
     ("error_mapping", calling.error_mapping),
+    ("give_up_token", authenticating.give_up_token),
     ("heed", limiting.heed),
     ("response_transform", shaping.response_transform),
     ("cache_fill", caching.fill),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -10,13 +11,16 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from hub.access.principal import Principal
+from hub.core.clock import SystemClock
 from hub.core.errors import Conflict, Invalid, NotFound
 from hub.core.ids import Kind, new_uuid, parse_id
 from hub.integrations.auth.registry import MODES
 from hub.integrations.executions import views as execution_views
-from hub.integrations.executions.schemas import TestIn, TestOutcome
-from hub.integrations.executions.store import release_held
+from hub.integrations.executions.quota_store import find_usage
+from hub.integrations.executions.schemas import TestIn, TestOutcome, Usage
+from hub.integrations.executions.store import release_held, release_needing_reauth
 from hub.integrations.forms import Form
+from hub.integrations.grants import revocation
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Stopped
 from hub.integrations.registry import applying, service, store, views
@@ -37,6 +41,7 @@ from hub.integrations.registry.schemas import (
     Integration,
     IntegrationCreate,
     IntegrationUpdate,
+    Quota,
     Version,
     VersionDetail,
 )
@@ -95,6 +100,7 @@ class Kinds(Form):
 
     types: dict[str, list[str]] = Field(description="The protocols of each type, the usual one first.")
     transports: list[TransportKind]
+    definition: dict[str, Any] = Field(description="The JSON Schema of a request that creates one.")
     auth_modes: dict[str, dict[str, Any]] = Field(description="The JSON Schema of `auth`, by mode.")
 
 
@@ -115,6 +121,7 @@ def list_kinds(_caller: Reader) -> Kinds:
             )
             for name, one in found.items()
         ],
+        definition=IntegrationCreate.model_json_schema(),
         auth_modes={name: mode.form.model_json_schema() for name, mode in MODES.items()},
     )
 
@@ -216,16 +223,20 @@ def change_integration(
 
 
 @router.delete("/integrations/{integration_id}", status_code=204)
-def delete_integration(integration_id: str, caller: Writer, hub: Hub, if_match: IfMatch = None) -> None:
-    """Delete an integration. Its executions stay readable; those that wait will fail."""
+def delete_integration(
+    integration_id: str, caller: Writer, hub: Hub, workshop: Workshop, if_match: IfMatch = None
+) -> None:
+    """Delete an integration. Its executions stay readable; those that wait will fail; a token is revoked."""
     with hub.engine.connect() as conn:
         row = service.get(conn, caller.tenant_id, _integration(integration_id))
     check_version(if_match, row.version)
     with hub.engine.begin() as conn:
+        given_back = revocation.detach(conn, hub.vault, caller.tenant_id, row.id)
         # What somebody changes between the two is not what was meant.
         meant = None if if_match is None else row.version
         service.remove(conn, hub.vault, caller.tenant_id, row.id, version=meant, removed_by=caller.key_id)
         released = release_held(conn, row.id)
+    revocation.revoke(workshop.tools.session, SystemClock(), given_back)
     if released:
         hub.ring(TaskName.EXECUTIONS_RUN)
 
@@ -285,6 +296,17 @@ def roll_back(
     return _change(hub, workshop, caller, current, draft_update(document), "integration.rolled_back")
 
 
+@router.get("/integrations/{integration_id}/usage")
+def read_usage(integration_id: str, caller: Reader, hub: Hub) -> Usage:
+    """What was used of an integration's quota today and this month (UTC)."""
+    day = datetime.now(UTC).date()
+    month = day.replace(day=1)
+    with hub.engine.connect() as conn:
+        row = service.get(conn, caller.tenant_id, _integration(integration_id))
+        used = find_usage(conn, row.id, day, month)
+    return execution_views.usage(Quota.model_validate(row.quota), used, day, month)
+
+
 @router.post("/integrations/{integration_id}/test")
 def test_integration(
     integration_id: str,
@@ -327,6 +349,9 @@ def _change(
     with hub.engine.begin() as conn:
         row = service.change(conn, hub.vault, current, definition, changed_by=caller.key_id, action=action)
         resumed = service.resumes(current, row) and bool(release_held(conn, row.id))
+        if "auth" in definition.columns or definition.secrets:
+            # With other credentials it may work; the next call finds out.
+            resumed = bool(release_needing_reauth(conn, [row.id])) or resumed
         shown = _shown(hub, conn, row)
     if resumed:
         hub.ring(TaskName.EXECUTIONS_RUN)

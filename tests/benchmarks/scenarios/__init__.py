@@ -9,11 +9,13 @@ from tests.benchmarks.running import Bench
 from tests.benchmarks.scenarios import (
     backlog,
     batches,
+    cached,
     deliveries,
     end_to_end,
     executions,
     fan_out,
     hanging,
+    in_flight,
     incoming,
     lanes,
     latency,
@@ -21,6 +23,7 @@ from tests.benchmarks.scenarios import (
     ordering,
     plain_celery,
     publish,
+    rate_limit,
     replay,
     slow,
     statements,
@@ -43,6 +46,9 @@ SCENARIOS: dict[str, Callable[[Bench], list[Figure]]] = {
     "replay": replay.run,
     "lanes": lanes.run,
     "executions": executions.run,
+    "cached": cached.run,
+    "in_flight": in_flight.run,
+    "rate_limit": rate_limit.run,
     "plain_celery": plain_celery.run,
 }
 #: Too long for every run: only when named.

@@ -22,6 +22,7 @@ from hub.integrations.transports.soap.markup import BadMarkupError, etree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_ARRAY_TYPE = f"{{{SOAP_ENCODING}}}arrayType"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _MAX_DEPTH = 150
 _MAX_EFFORT = 1_000_000
@@ -154,7 +155,7 @@ class Reader:
     def _object(self, kind: Any, element: Any, depth: int) -> Any:
         shape = self._shape(kind)
         if shape.is_array:
-            item = self._named(element, element.get(f"{{{SOAP_ENCODING}}}arrayType")) or shape.item
+            item = self._named(element, element.get(_ARRAY_TYPE)) or shape.item
             return [self._value(item, child, depth + 1) for child in element.iterchildren("*")]
         found: dict[str, Any] = {}
         for name, (_, repeats) in shape.elements.items():
@@ -238,7 +239,8 @@ def _shape(kind: Any) -> Shape:
     attributes = {
         each.qname.text: (name, each.type) for name, each in kind.attributes if each.qname is not None
     }
-    array = kind._array_type  # noqa: SLF001
+    # Not zeep's own `_array_type`: it does not look into groups of attributes, where SOAP's general array has it.
+    array = next((each for _, each in kind.attributes if each.qname == _ARRAY_TYPE), None)
     item = getattr(array, "array_type", None)
     return Shape(elements, attributes, text, array is not None, item)
 

@@ -100,7 +100,10 @@ def plan(
             else:
                 steps.append(_update(row, document, opened, policy, sandbox))
         except Invalid as error:
-            faults += [FieldError(f"{field}.{index}.{fault.path}", fault.message) for fault in error.fields]
+            at = f"{field}.{index}"
+            faults += [
+                FieldError(f"{at}.{one.path}" if one.path else at, one.message) for one in error.fields
+            ]
     if faults:
         shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:_SHOWN_FAULTS])
         more = f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
@@ -176,5 +179,8 @@ def _update(
     changes = [
         one for name in changed for one in differences(present.get(name), definition.columns[name], name)
     ]
-    kept = Definition({name: definition.columns[name] for name in changed}, new, definition.needs)
-    return Step(row.name, "update", changes, sorted(new), kept, row)
+    service.check_secrets_stay(row, definition)
+    # What goes to another place is written even when it is the same secret: it was given for that place.
+    secrets = definition.secrets if service.moved(row, definition) else new
+    kept = Definition({name: definition.columns[name] for name in changed}, secrets, definition.needs)
+    return Step(row.name, "update", changes, sorted(secrets), kept, row)

@@ -10,10 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from hub.core.errors import FieldError, Invalid
 from hub.integrations.registry import meaning
+from hub.integrations.registry.documents import FIXED
 from hub.integrations.registry.kinds import SPOKEN
 from hub.integrations.registry.schemas import IntegrationCreate, IntegrationUpdate
 from hub.integrations.target import TLS_KEY
@@ -164,6 +168,8 @@ def _check(
             kept=frozenset() if stored is None else _kept(stored, draft.value),
             resolve=stored is None or "base_url" in draft.value,
         )
+        if stored is not None:
+            faults |= {name: _fixed(name, stored) for name in FIXED & draft.value.keys()}
         told = _told(draft.value) if stored is not None else None
         for fault in found.faults:
             if told is None or fault.path.partition(".")[0].partition("[")[0] in told:
@@ -174,11 +180,32 @@ def _check(
 
 
 def _kept(stored: Stored, given: dict[str, Any]) -> frozenset[str]:
-    """Secrets that need not be sent again: of another mode they would be other secrets."""
-    auth = given.get("auth")
+    """Secrets that need not be sent again: of another mode or certificate they would be other secrets."""
+    kept = frozenset(stored.secrets)
+    auth, tls = given.get("auth"), given.get("tls")
     if isinstance(auth, dict) and auth.get("mode") != stored.document["auth"].get("mode"):
-        return frozenset(stored.secrets) & {TLS_KEY}
-    return frozenset(stored.secrets)
+        kept &= {TLS_KEY}
+    if isinstance(tls, dict) and isinstance(new := tls.get("certificate"), str):
+        old = (stored.document.get("tls") or {}).get("certificate")
+        if old is None or not _same_key(old, new):
+            kept -= {TLS_KEY}
+    return kept
+
+
+def _same_key(old: str, new: str) -> bool:
+    """Are both certificates of one private key, as those of a renewal often are?"""
+    if old == new:
+        return True
+    try:
+        keys = {
+            x509.load_pem_x509_certificate(one.encode())
+            .public_key()
+            .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            for one in (old, new)
+        }
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return len(keys) == 1
 
 
 def refusal(found: list[FieldError]) -> Invalid:
@@ -186,6 +213,11 @@ def refusal(found: list[FieldError]) -> Invalid:
     shown = "; ".join(f"{fault.path or 'The body'}: {fault.message}" for fault in found[:_SHOWN_FAULTS])
     more = f"; and {len(found) - _SHOWN_FAULTS} more" if len(found) > _SHOWN_FAULTS else ""
     return Invalid(f"{shown}{more}.", fields=tuple(found[:100]))
+
+
+def _fixed(name: str, stored: Stored) -> FieldError:
+    now = stored.document.get(name)
+    return FieldError(name, f"cannot change; it is {now}. Make another integration, or leave it out")
 
 
 def _told(given: dict[str, Any]) -> set[str]:
@@ -199,6 +231,9 @@ def _definition(
     # Whole, so that a later change of a default does not change what was agreed.
     dumped = model.model_dump(mode="json", include=given, exclude={"auth", "tls", "protocol"})
     columns: dict[str, Any] = {name: dumped[name] for name in dumped}
+    if "timeout_seconds" in columns:
+        # As it will be read: it is stored as a 4-byte float.
+        columns["timeout_seconds"] = round(columns["timeout_seconds"], 3)
     if isinstance(model, IntegrationCreate):
         columns["protocol"] = model.protocol or SPOKEN[model.type][0]
     for name in ("base_url", "settings", "operations"):

@@ -33,16 +33,25 @@ def document_of(row: Row[Any]) -> dict[str, Any]:
 
 def differences(before: Any, after: Any, path: str = "") -> list[dict[str, Any]]:
     """Where two documents differ: `path`, `before`, `after`; None where one has nothing. Lists are one value."""
-    if before == after and type(before) is type(after):
-        return []
     if isinstance(before, dict) and isinstance(after, dict):
         found = []
         for name in sorted(before.keys() | after.keys()):
-            found += differences(before.get(name), after.get(name), f"{path}.{name}" if path else name)
+            at = f"{path}.{name}" if path else name
+            if name in before and name in after:
+                found += differences(before[name], after[name], at)
+            else:
+                found.append({"path": at, "before": before.get(name), "after": after.get(name)})
         return found
-    if before == after:
-        return []
-    return [{"path": path, "before": before, "after": after}]
+    return [] if _same(before, after) else [{"path": path, "before": before, "after": after}]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: 1 and 1.0 are one number, 1 and true are not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def changes_to(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

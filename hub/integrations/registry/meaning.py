@@ -234,16 +234,29 @@ def _auth(
     if form is None:
         return mode
     found.auth = form.model_dump(mode="json", by_alias=True, exclude=mode.secret_fields)
+    if mode.dynamic is not None:
+        # Which ones there are is part of the definition: an old version cannot be had back without its names.
+        found.auth[mode.dynamic] = dict.fromkeys(getattr(form, mode.dynamic))
+    _secrets(mode, form, given, found, kept, needs)
+    return mode
+
+
+def _secrets(
+    mode: Mode, form: Any, given: dict[str, Any], found: Meaning, kept: frozenset[str], needs: set[str]
+) -> None:
+    """Which secrets there are from now on: new ones, and stored ones that were not taken away with a null."""
     new = mode.given_secrets(form)
     for name in mode.secret_names(form):
+        may_lack = mode.may_lack(name, form)
+        if may_lack and name in given and given[name] is None:
+            continue
         if name in new or name in kept:
             needs.add(name)
-        elif name not in mode.optional_secrets:
+        elif not may_lack:
             found.faults.append(FieldError(f"auth.{name}", "is required"))
         if name in new:
             found.secrets[name] = new[name]
             _check_secret(mode, name, new[name], found)
-    return mode
 
 
 def _check_secret(mode: Mode, name: str, secret: Secret, found: Meaning) -> None:

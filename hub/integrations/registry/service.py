@@ -13,6 +13,7 @@ from hub.access import audit
 from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid
+from hub.integrations.auth import login_call, oauth2_modes
 from hub.integrations.registry import store
 from hub.integrations.registry.documents import differences, document_of
 from hub.integrations.registry.kinds import CALLABLE
@@ -23,7 +24,7 @@ from hub.vault.vault import NewSecret
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from sqlalchemy import Connection, Row
 
@@ -98,7 +99,7 @@ def change(
         Conflict: it was changed meanwhile, or the new name is taken.
         Invalid: it moves to another origin and a stored secret was not given again.
     """
-    _check_secrets_stay(current, definition)
+    check_secrets_stay(current, definition)
     columns = dict(definition.columns)
     if definition.needs is not None:
         columns["secret_ids"] = _replace(conn, vault, current, definition)
@@ -145,23 +146,20 @@ def remove(
     bump_config_version(conn, tenant_id)
 
 
-def _check_secrets_stay(current: Row[Any], definition: Definition) -> None:
-    """Refuse to take stored secrets along to another origin (RFC 6454, 4)."""
-    moved = [
-        name
-        for name, stored in (("base_url", current.base_url), *_other_addresses(current))
-        if name.partition(".")[0] in definition.columns
-        and _origin(current, _value(definition.columns, name)) != _origin(current, stored)
-    ]
-    if not moved:
-        return
-    why = f"a stored secret does not follow `{moved[0]}` to another scheme, host or port"
+def check_secrets_stay(current: Row[Any], definition: Definition) -> None:
+    """Refuse to take stored secrets along to another origin (RFC 6454, 4).
+
+    Raises:
+        Invalid: with one field for every secret that has to be given again.
+    """
+    places = moved(current, definition)
     kept = set(secret_ids(current))
+    if not places or not kept:
+        return
+    why = f"a stored secret does not follow `{places[0]}` to another scheme, host or port"
     if definition.needs is None:
         names = " and ".join(f"`{name}`" for name in sorted(kept))
-        faults = (
-            [FieldError(moved[0], f"{why}: send `auth` with its {names} in the same request")] if kept else []
-        )
+        faults = [FieldError(places[0], f"{why}: send `auth` with its {names} in the same request")]
     else:
         missing = kept & definition.needs - definition.secrets.keys()
         faults = [
@@ -174,27 +172,48 @@ def _check_secrets_stay(current: Row[Any], definition: Definition) -> None:
         )
 
 
-def _other_addresses(current: Row[Any]) -> list[tuple[str, str]]:
-    """Addresses among the parameters of the authentication mode: secrets are sent there too."""
+def moved(current: Row[Any], definition: Definition) -> list[str]:
+    """The fields by which a change has secrets sent to another place than before."""
+    columns = definition.columns
+    before = _places(current, current.base_url, current.auth, current.settings)
+    after = _places(
+        current,
+        columns.get("base_url", current.base_url),
+        columns.get("auth", current.auth),
+        columns.get("settings", current.settings),
+    )
+    known = set(before.values())
     return [
-        (f"auth.{name}", value)
-        for name, value in current.auth.items()
-        if isinstance(value, str) and name.endswith(("_url", "_uri", "url"))
+        path
+        for path, place in after.items()
+        if (place != before[path] if path in before else place not in known)
     ]
 
 
-def _value(columns: Mapping[str, Any], path: str) -> str:
-    head, _, name = path.partition(".")
-    found = columns[head].get(name) if name else columns[head]
-    return found if isinstance(found, str) else ""
-
-
-def _origin(current: Row[Any], url: str) -> tuple[str, str, int] | None:
+def _places(
+    current: Row[Any], base_url: str, auth: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Hashable]:
+    """Where secrets are sent, by the field that says so."""
     schemes = {
         **transport_of(current.type, current.protocol, current.settings).schemes,
         "https": 443,
         "http": 80,
     }
+    found: dict[str, Hashable] = {"base_url": _origin(base_url, schemes)}
+    if settings.get("use_wsdl_address"):
+        # The address is in a description that may be anybody's.
+        found["settings.use_wsdl_address"] = str(settings.get("wsdl"))
+    if auth.get("mode") == "oauth2":
+        found |= {
+            f"auth.{name}": _origin(url, schemes) for name, url in oauth2_modes.destinations(auth).items()
+        }
+    elif auth.get("mode") == "login_call":
+        url = login_call.destinations(auth).get("url", base_url)
+        found["auth.url"] = _origin(url, schemes)
+    return found
+
+
+def _origin(url: str, schemes: Mapping[str, int]) -> tuple[str, str, int] | None:
     try:
         target = urls.parse(url, schemes)
     except ValueError:

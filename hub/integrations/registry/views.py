@@ -30,8 +30,11 @@ def integration(row: Row[Any], secrets: Mapping[uuid.UUID, Description]) -> Inte
             tls = {**(tls or {}), "key": shown}
             continue
         place, _, last = name.rpartition(".")
-        # A secret that the user named stands in the object that it came in.
-        (auth.setdefault(place, {}) if place else auth)[last] = shown
+        if place:
+            # A secret that the user named stands in the object that it came in.
+            auth[place] = {**auth.get(place, {}), last: shown}
+        else:
+            auth[last] = shown
     return Integration(
         **document | {"auth": auth, "tls": tls},
         id=format_id(Kind.INTEGRATION, row.id),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
@@ -42,6 +42,7 @@ from hub.integrations.registry.schemas import (
     IntegrationCreate,
     IntegrationUpdate,
     Quota,
+    RollbackIn,
     Version,
     VersionDetail,
 )
@@ -60,6 +61,8 @@ Reader = Annotated[Principal, requires("integrations:read")]
 Writer = Annotated[Principal, requires("integrations:write")]
 
 _TEST_SECONDS = 30.0
+_MAX_VERSION = 2**31 - 1
+VersionNumber = Annotated[int, Path(ge=1, le=_MAX_VERSION)]
 
 
 class ApplyIn(Form):
@@ -246,7 +249,9 @@ def list_versions(
     integration_id: str,
     caller: Reader,
     hub: Hub,
-    before: Annotated[int | None, Query(ge=1, description="Only versions below this one.")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=_MAX_VERSION, description="Only versions below this one.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> list[Version]:
     """List the versions of an integration, newest first."""
@@ -257,7 +262,7 @@ def list_versions(
 
 
 @router.get("/integrations/{integration_id}/versions/{version}")
-def read_version(integration_id: str, version: int, caller: Reader, hub: Hub) -> VersionDetail:
+def read_version(integration_id: str, version: VersionNumber, caller: Reader, hub: Hub) -> VersionDetail:
     """Read one version's document; it has the form of a request that creates the integration."""
     with hub.engine.connect() as conn:
         return views.version_detail(_version(conn, caller, integration_id, version))
@@ -266,10 +271,10 @@ def read_version(integration_id: str, version: int, caller: Reader, hub: Hub) ->
 @router.get("/integrations/{integration_id}/versions/{version}/diff")
 def compare_versions(
     integration_id: str,
-    version: int,
+    version: VersionNumber,
     caller: Reader,
     hub: Hub,
-    to: Annotated[int | None, Query(ge=1, description="Unset: the present one.")] = None,
+    to: Annotated[int | None, Query(ge=1, le=_MAX_VERSION, description="Unset: the present one.")] = None,
 ) -> Difference:
     """What changed from one version to another."""
     with hub.engine.connect() as conn:
@@ -283,14 +288,23 @@ def compare_versions(
 
 @router.post("/integrations/{integration_id}/versions/{version}/rollback", response_model=Integration)
 def roll_back(
-    integration_id: str, version: int, caller: Writer, hub: Hub, workshop: Workshop, if_match: IfMatch = None
+    integration_id: str,
+    version: VersionNumber,
+    caller: Writer,
+    hub: Hub,
+    workshop: Workshop,
+    body: RollbackIn | None = None,
+    if_match: IfMatch = None,
 ) -> Response:
-    """Make an old version the present one, as a new version. Secrets stay those of today."""
+    """Make an old version the present one, as a new version. Secrets stay those of today where they still fit."""
     with hub.engine.connect() as conn:
         current = service.get(conn, caller.tenant_id, _integration(integration_id))
         wanted = _version(conn, caller, integration_id, version)
     check_version(if_match, current.version)
     document = {name: value for name, value in wanted.document.items() if name not in FIXED}
+    for name, given in (body or RollbackIn()).model_dump().items():
+        if given:
+            document[name] = {**(document[name] or {}), **given}
     if not differences({**document_of(current), **document}, document_of(current)):
         raise Conflict(f"Version {version} says the same as the present one.")
     return _change(hub, workshop, caller, current, draft_update(document), "integration.rolled_back")

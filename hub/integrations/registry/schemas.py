@@ -336,6 +336,15 @@ class Change(Form):
     after: Any
 
 
+class RollbackIn(Form):
+    """The secrets that an old version needs and that are not stored any more."""
+
+    auth: dict[str, Any] = Field(
+        default={}, description='Put over `auth` of the old version, such as `{"token": "…"}`.'
+    )
+    tls: dict[str, Any] = Field(default={}, description='Put over its `tls`, such as `{"key": "…"}`.')
+
+
 class Difference(Form):
     """What changed from one version to another."""
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import ValidationError
 
 from hub.core.errors import FieldError, Invalid
-from hub.integrations.auth.registry import MODES
 from hub.integrations.transports.graphql.answer import NotGraphqlError, judged, reply_of
 from hub.integrations.transports.graphql.forms import (
     MAX_DOCUMENT,
@@ -24,6 +23,7 @@ from hub.integrations.transports.graphql.forms import (
 from hub.integrations.transports.graphql.pages import Pages
 from hub.integrations.transports.graphql.shapes import variable_faults
 from hub.integrations.transports.http.headers import header_faults, merge
+from hub.integrations.transports.http.transport import HTTP_AUTH_MODES
 from hub.integrations.transports.interface import Caps, Connection, Prepared, Transport
 from hub.net.headers import is_refused, is_token
 from hub.net.outcome import ErrorClass, Outcome
@@ -84,9 +84,7 @@ class GraphqlTransport(Transport):
 
     name: ClassVar[str] = "graphql"
     schemes: ClassVar[Mapping[str, int]] = {"https": 443, "http": 80}
-    auth_modes: ClassVar[frozenset[str]] = frozenset(
-        name for name, mode in MODES.items() if mode.sign is not None or name in {"none", "mtls"}
-    )
+    auth_modes: ClassVar[frozenset[str]] = HTTP_AUTH_MODES
     settings_form = GraphqlSettings
     operation_form = GraphqlOperation
     free_operation: ClassVar[str | None] = "query"

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hub.core.errors import FieldError, Invalid
-from hub.integrations.auth.registry import MODES
+from hub.integrations.transports.http.transport import HTTP_AUTH_MODES
 from hub.integrations.transports.interface import Caps, Connection, Prepared, Transport
 from hub.integrations.transports.soap.forms import SoapOperation, SoapSettings
 from hub.integrations.transports.soap.request import Request, address_of
@@ -29,9 +29,7 @@ class SoapTransport(Transport):
 
     name: ClassVar[str] = "soap"
     schemes: ClassVar[Mapping[str, int]] = {"https": 443, "http": 80}
-    auth_modes: ClassVar[frozenset[str]] = frozenset(
-        name for name, mode in MODES.items() if mode.sign is not None or name in {"none", "mtls"}
-    )
+    auth_modes: ClassVar[frozenset[str]] = HTTP_AUTH_MODES
     settings_form = SoapSettings
     operation_form = SoapOperation
     free_operation: ClassVar[str | None] = "call"

@@ -30,6 +30,7 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
         Job(TaskName.LEDGER_SWEEP, settings.sweep_interval_seconds),
         Job(TaskName.CHECKS_START, 1.0),
         Job(TaskName.SCHEDULES_START, 1.0),
+        Job(TaskName.GRANTS_POLL, 5.0),
         Job(TaskName.ENDPOINTS_REVIEW, 60.0),
         Job(TaskName.HISTORY_PRUNE, 600.0),
     )

@@ -32,6 +32,7 @@ class TaskName(StrEnum):
     DELIVERIES_SEND = "hub.deliveries.send"
     REPLAYS_RUN = "hub.replays.run"
     SCHEDULES_START = "hub.schedules.start"
+    GRANTS_POLL = "hub.grants.poll"
     CHECKS_START = "hub.checks.start"
     CHECKS_RUN = "hub.checks.run"
     LEDGER_SWEEP = "hub.ledger.sweep"
@@ -47,6 +48,7 @@ ROUTES: dict[TaskName, Queue] = {
     TaskName.DELIVERIES_SEND: Queue.DELIVER,
     TaskName.REPLAYS_RUN: Queue.BULK,
     TaskName.SCHEDULES_START: Queue.SYSTEM,
+    TaskName.GRANTS_POLL: Queue.SYSTEM,
     TaskName.CHECKS_START: Queue.SYSTEM,
     TaskName.CHECKS_RUN: Queue.SYSTEM,
     TaskName.LEDGER_SWEEP: Queue.SYSTEM,

@@ -19,6 +19,8 @@ MODELS: dict[TaskName, type[Payload]] = {
     TaskName.EXECUTIONS_RUN: Doorbell,
     TaskName.DELIVERIES_SEND: Doorbell,
     TaskName.REPLAYS_RUN: Doorbell,
+    TaskName.SCHEDULES_START: Tick,
+    TaskName.GRANTS_POLL: Tick,
     TaskName.CHECKS_START: Tick,
     TaskName.CHECKS_RUN: Doorbell,
     TaskName.LEDGER_SWEEP: Tick,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Tls = Literal["verify", "require", "disable"]
 _JSON = "application/json"
+_CUT_OFF = frozenset({ErrorClass.RESET, ErrorClass.PROTOCOL})
 
 
 class Verdict(Exception):
@@ -158,7 +159,8 @@ def concluded(work: Callable[[], bytes], trace: Trace, deadline: Deadline, caps:
         body = work()
         outcome = Outcome(None, None, headers={"content-type": _JSON}, body=body)
     except Verdict as verdict:
-        lost = caps.cancellation.cancelled or (deadline.over and verdict.error_class is ErrorClass.RESET)
+        # What a library makes of a connection that was cut off is not the cause.
+        lost = caps.cancellation.cancelled or (deadline.over and verdict.error_class in _CUT_OFF)
         outcome = (
             failure(verdict, trace, deadline=deadline, cancellation=caps.cancellation)
             if lost

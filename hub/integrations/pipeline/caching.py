@@ -39,7 +39,7 @@ def look_up(call: Call, tools: Tools) -> Stopped | None:
     assert call.form is not None
     assert call.prepared is not None
     seconds = call.form.cache_seconds
-    if tools.limits is None or seconds <= 0 or not call.prepared.safe:
+    if tools.limits is None or seconds <= 0 or not call.prepared.safe or call.context.fresh:
         return None
     cache = tools.limits.cache
     key = cache_key(

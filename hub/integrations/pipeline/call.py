@@ -40,6 +40,7 @@ class Context:
         traceparent: W3C trace context that is sent on.
         max_seconds: a cap on the integration's own timeout: the call must end before its lease does.
         dry: find out what would happen, and call nobody.
+        fresh: an answer that was kept will not do: a check or a test of the service.
     """
 
     execution_id: uuid.UUID
@@ -52,6 +53,7 @@ class Context:
     traceparent: str | None = None
     max_seconds: float = 600.0
     dry: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

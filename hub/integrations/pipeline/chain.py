@@ -13,7 +13,7 @@ Promises: `run` never raises; a secret never leaves it but towards the service. 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +167,7 @@ def probe(target: Target | None, context: Context, tools: Tools) -> Made | Stopp
     """
     if target is None:
         return Stopped(State.FAILED, "integration_deleted", "The integration was deleted.")
+    context = replace(context, fresh=True)
     check = target.health_check or {}
     timings: dict[str, float] = {}
     begun = perf_counter()

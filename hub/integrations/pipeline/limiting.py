@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 RATE_LIMITED = "rate_limited"
 #: Seconds that a thread may wait for a slot: about as late as the ledger is.
 _PATIENCE = 0.5
+#: Statuses by which a service takes nobody's calls for now.
+_REFUSALS = frozenset({429, 503})
 #: Seconds beyond a call's own time after which its place is free again, should its worker vanish.
 _SLACK = 10.0
 
@@ -93,7 +95,10 @@ def heed(call: Call, tools: Tools) -> Stopped | None:
         return None
     seconds = _pause(outcome, tools.limits.now())
     if seconds:
-        tools.limits.pause([_key(call, "integration")], seconds)
+        # A refusal is about the whole service. A good answer after which nothing is left tells of what was called:
+        # many services count each resource for itself.
+        refused = outcome.error_class is ErrorClass.RATE_LIMITED or outcome.status in _REFUSALS
+        tools.limits.pause([_key(call, "integration") if refused else _operation_key(call)], seconds)
     return None
 
 
@@ -123,12 +128,17 @@ def _buckets(call: Call) -> list[Bucket]:
     if not any(bucket.key == whole for bucket in found):
         # It has no rate of its own, but obeys the pauses that the service asks for.
         found.append(Bucket(whole, None))
+    found.append(Bucket(_operation_key(call), None))
     return found
 
 
 def _usual_burst(rate: Rate) -> int:
     """A tenth of a second's calls, at least one."""
     return max(1, round(rate.limit / rate.per_seconds / 10))
+
+
+def _operation_key(call: Call) -> str:
+    return f"{_key(call, 'operation')}{call.operation}"
 
 
 def _key(call: Call, by: str) -> str:

@@ -45,9 +45,7 @@ class Rule:
             status = outcome.status
             if status is None or not (status in self.statuses or status // 100 in self.families):
                 return False
-        if self.error_classes and (
-            outcome.error_class is None or outcome.error_class.value not in self.error_classes
-        ):
+        if self.error_classes and self.error_classes.isdisjoint(_classes(outcome)):
             return False
         for name, pattern in self.headers:
             value = outcome.headers.get(name)
@@ -106,12 +104,23 @@ def apply(rules: Sequence[Rule], outcome: Outcome) -> Action | None:
         if rule.holds(outcome, body):
             _take(rule, outcome, body)
             return rule.then
+    outcome.error_class = _refined(outcome)
+    return None
+
+
+def _refined(outcome: Outcome) -> ErrorClass | None:
+    """The class by what is true of every HTTP service."""
     if outcome.error_class is ErrorClass.HTTP_4XX:
         if outcome.status in {401, 407}:
-            outcome.error_class = ErrorClass.UNAUTHORIZED
-        elif outcome.status == 429:
-            outcome.error_class = ErrorClass.RATE_LIMITED
-    return None
+            return ErrorClass.UNAUTHORIZED
+        if outcome.status == 429:
+            return ErrorClass.RATE_LIMITED
+    return outcome.error_class
+
+
+def _classes(outcome: Outcome) -> set[str]:
+    """What a rule may call it: a refused credential is also a 4xx."""
+    return {one.value for one in (outcome.error_class, _refined(outcome)) if one is not None}
 
 
 def _take(rule: Rule, outcome: Outcome, body: _Body) -> None:

@@ -45,6 +45,7 @@ _RETRYABLE_STATUSES = frozenset({408, 425, 429})
 # The provider does not know the method, the protocol version or the extension: it will not next time either.
 _FINAL_STATUSES = frozenset({501, 505, 510})
 
+_NO_ANSWER = frozenset({ErrorClass.TIMEOUT, ErrorClass.RESET, ErrorClass.PROTOCOL, ErrorClass.TOO_LARGE})
 # The service says that it did not take the request.
 _NOT_TAKEN = frozenset({ErrorClass.RATE_LIMITED, ErrorClass.PROVIDER_BUSY})
 
@@ -152,8 +153,11 @@ def next_attempt(  # noqa: C901, PLR0911 - one line a case
     if not (told or is_retryable(outcome)):
         return Decision(State.FAILED, step, reason="permanent")
     asked = asked_to_wait(outcome, now)
+    # A rule speaks of answers. Where none came, nobody knows whether the request was taken.
     refused = (
-        told or outcome.error_class in _NOT_TAKEN or (outcome.status in {429, 503} and asked is not None)
+        (told and (outcome.status is not None or outcome.error_class not in _NO_ANSWER))
+        or outcome.error_class in _NOT_TAKEN
+        or (outcome.status in {429, 503} and asked is not None)
     )
     if not (idempotent or outcome.error_class in NEVER_SENT or refused):
         return Decision(State.FAILED, step, reason="not_repeatable")

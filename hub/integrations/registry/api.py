@@ -338,7 +338,7 @@ def test_integration(
     if loaded is None:
         raise Conflict("The integration cannot be called here: what it needs is not installed.")
     target = replace(loaded, hold=None)
-    context = Context(new_uuid(), caller=caller.key_id, max_seconds=_TEST_SECONDS)
+    context = Context(new_uuid(), caller=caller.key_id, max_seconds=_TEST_SECONDS, fresh=True)
     if asked.operation is None:
         made = chain.probe(target, context, workshop.tools)
     else:

@@ -59,6 +59,17 @@ class Calls:
             extra_wait=extra_wait,
         )[1]
 
+    def _change(self, method: str, path: str, fields: dict[str, Any] | None, version: int | None) -> Any:
+        """A change of what has versions; with one, only if it is still that."""
+        return self._http.request(
+            method,
+            path,
+            body=None if fields is None else fields_to_json(fields),
+            headers={} if version is None else {"If-Match": f'"{version}"'},
+            # A repeat of what was done would find the next version.
+            repeatable=version is None,
+        )[1]
+
 
 def part(text: str) -> str:
     """An id or a name as one segment of a path, whatever is in it."""

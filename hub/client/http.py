@@ -13,8 +13,11 @@ from hub.client.closing import Closing
 from hub.client.routes.endpoints import EndpointCalls
 from hub.client.routes.event_types import EventTypeCalls
 from hub.client.routes.events import EventCalls
+from hub.client.routes.executions import ExecutionCalls
+from hub.client.routes.grants import GrantCalls
 from hub.client.routes.integrations import IntegrationCalls
 from hub.client.routes.replays import ReplayCalls
+from hub.client.routes.schedules import ScheduleCalls
 from hub.client.routes.sources import SourceCalls
 from hub.client.transport import Transport
 
@@ -22,12 +25,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LISTS = Literal[
-    "events", "deliveries", "replays", "endpoints", "event_types", "sources", "integrations", "executions"
+    "events",
+    "deliveries",
+    "replays",
+    "endpoints",
+    "event_types",
+    "sources",
+    "integrations",
+    "executions",
+    "schedules",
 ]
 
 
 class HttpClient(
-    EventCalls, ReplayCalls, EndpointCalls, EventTypeCalls, SourceCalls, IntegrationCalls, Closing
+    EventCalls,
+    ReplayCalls,
+    EndpointCalls,
+    EventTypeCalls,
+    SourceCalls,
+    IntegrationCalls,
+    ExecutionCalls,
+    ScheduleCalls,
+    GrantCalls,
+    Closing,
 ):
     """Talks to the API of one hub with one API key.
 

@@ -1,11 +1,8 @@
-"""Integrations and their executions."""
+"""Integrations: their definitions, versions and grants."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
-
-if TYPE_CHECKING:
-    from hub.client.results.events import Attempt
+from typing import Any, Literal, TypedDict
 
 
 class Integration(TypedDict):
@@ -44,96 +41,6 @@ class Integration(TypedDict):
     updated_at: str
 
 
-class Accepted(TypedDict):
-    """An execution that is stored and will be made."""
-
-    id: str
-    state: str
-
-
-class Execution(Accepted):
-    """One operation that was asked for."""
-
-    integration: str
-    operation: str
-    source: str
-    caller: str | None
-    user: str | None
-    component: str | None
-    batch: str | None
-    schedule: str | None
-    replay_of: str | None
-    event: str | None
-    flow: str | None
-    trace_id: str | None
-    cached: bool
-    reason: str | None
-    attempts: int
-    next_attempt_at: str | None
-    created_at: str
-    finished_at: str | None
-    status: int | None
-    error: dict[str, Any] | None
-    metrics: dict[str, Any]
-
-
-class ExecutionDetail(Execution):
-    """An execution with its input, its result and every attempt, oldest first."""
-
-    input: Any
-    request: dict[str, Any] | None
-    result: dict[str, Any] | None
-    attempt_log: list[Attempt]
-
-
-class Schedule(TypedDict):
-    """An operation that is executed at times of the clock."""
-
-    id: str
-    integration: str
-    name: str
-    operation: str
-    input: Any
-    cron: str | None
-    timezone: str
-    every_seconds: float | None
-    overlap: str
-    paused: bool
-    next_at: str | None
-    last_at: str | None
-    last_execution: str | None
-    version: int
-    created_at: str
-    updated_at: str
-
-
-class Batch(TypedDict):
-    """How far a batch of executions is."""
-
-    id: str
-    total: int
-    finished: int
-    states: dict[str, int]
-
-
-class Link(TypedDict):
-    """What one link of the chain would do."""
-
-    link: str
-    ms: float
-    result: str
-    message: str | None
-    note: Any
-
-
-class ExecutionDryRun(TypedDict):
-    """What an execution would do."""
-
-    would_call: bool
-    links: list[Link]
-    curl: str | None
-
-
 class Change(TypedDict):
     """One place where two definitions differ."""
 
@@ -152,7 +59,120 @@ class Applied(TypedDict):
 
 
 class AppliedAll(TypedDict):
-    """What became of declared definitions."""
+    """What became of declared definitions, in their order."""
 
     dry_run: bool
     data: list[Applied]
+
+
+class IntegrationVersion(TypedDict):
+    """One version of a definition."""
+
+    version: int
+    changed_by: str | None
+    created_at: str
+
+
+class IntegrationVersionDetail(IntegrationVersion):
+    """A version with its document, which has the form of a request that creates the integration."""
+
+    document: dict[str, Any]
+
+
+class Difference(TypedDict):
+    """What changed from one version to another."""
+
+    from_version: int
+    to_version: int
+    changes: list[Change]
+
+
+class TransportKind(TypedDict):
+    """One transport, and what its definitions are made of, as JSON Schemas."""
+
+    name: str
+    schemes: dict[str, int]
+    auth_modes: list[str]
+    free_operation: str | None
+    settings: dict[str, Any]
+    operation: dict[str, Any]
+
+
+class IntegrationKinds(TypedDict):
+    """What an integration can be made of at this hub."""
+
+    types: dict[str, list[str]]
+    transports: list[TransportKind]
+    definition: dict[str, Any]
+    auth_modes: dict[str, dict[str, Any]]
+
+
+class IntegrationTest(TypedDict):
+    """What a test call brought; times in milliseconds."""
+
+    ok: bool
+    links: dict[str, float]
+    status: int | None
+    error: dict[str, Any] | None
+    latency_ms: float
+    timings: dict[str, float | None]
+    peer: str | None
+    result: dict[str, Any]
+
+
+class UsageOfPeriod(TypedDict):
+    """What was used in a day or a month; None as a limit is no limit."""
+
+    begins: str
+    calls: int
+    calls_limit: int | None
+    bytes: int
+    bytes_limit: int | None
+
+
+class IntegrationUsage(TypedDict):
+    """What was used of an integration's quota; one without a quota is not `counted`."""
+
+    counted: bool
+    day: UsageOfPeriod
+    month: UsageOfPeriod
+
+
+class Authorization(TypedDict):
+    """Where to send a person: to `url`, or to `verification_uri` with the `user_code`."""
+
+    kind: Literal["redirect", "device"]
+    url: str | None
+    user_code: str | None
+    verification_uri: str | None
+    verification_uri_complete: str | None
+    interval: int | None
+    expires_at: str
+
+
+class Polled(TypedDict):
+    """Whether the person is done."""
+
+    state: Literal["pending", "connected"]
+
+
+class Grant(TypedDict):
+    """What a provider has granted for an integration."""
+
+    integration_id: str
+    state: Literal["none", "active", "needs_reauth"]
+    scopes: list[str]
+    obtained_at: str | None
+    expires_at: str | None
+    renewable: bool
+    metadata: dict[str, Any]
+    last_error: str | None
+    version: int
+    updated_at: str | None
+
+
+class Disconnected(TypedDict):
+    """A grant was forgotten; whether the provider took it back too, and if not, why."""
+
+    revoked: bool
+    detail: str | None

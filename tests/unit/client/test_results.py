@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -23,6 +23,8 @@ from pydantic import BaseModel
 from hub.client import results
 from hub.client.results import events
 from hub.integrations.executions import schemas as executions
+from hub.integrations.grants import schemas as grants
+from hub.integrations.registry import api as registry
 from hub.integrations.registry import schemas as integrations
 from hub.sources import schemas as sources
 from hub.web.paging import Page
@@ -32,10 +34,18 @@ from hub.webhooks.replay import schemas as replays
 
 ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.Accepted, executions.Accepted),
+    (results.AcceptedBatch, executions.AcceptedBatch),
+    (results.Applied, registry.Applied),
+    (results.AppliedAll, registry.AppliedAll),
+    (results.Authorization, grants.Authorization),
+    (results.Batch, executions.Batch),
+    (results.Change, integrations.Change),
     (results.Delivery, webhooks.Delivery),
     (results.DeliveryDetail, webhooks.DeliveryDetail),
     (results.DeliveryAttempt, webhooks.Attempt),
     (results.Attempt, executions.Attempt),
+    (results.Difference, integrations.Difference),
+    (results.Disconnected, grants.Disconnected),
     (results.DryRun, webhooks.DryRun),
     (results.DryRunResult, webhooks.DryRunResult),
     (results.Event, webhooks.Event),
@@ -47,22 +57,36 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.EventTypeSettings, catalogue.Settings),
     (results.Execution, executions.Execution),
     (results.ExecutionDetail, executions.ExecutionDetail),
+    (results.ExecutionDryRun, executions.DryRun),
+    (results.ExecutionInput, executions.ExecuteIn),
+    (results.Grant, grants.GrantView),
     (results.Integration, integrations.Integration),
+    (results.IntegrationKinds, registry.Kinds),
+    (results.IntegrationTest, executions.TestOutcome),
+    (results.IntegrationUsage, executions.Usage),
+    (results.IntegrationVersion, integrations.Version),
+    (results.IntegrationVersionDetail, integrations.VersionDetail),
+    (results.Link, executions.LinkView),
     (results.Page, Page),
+    (results.Polled, grants.Polled),
+    (results.PreparedRequest, executions.RequestView),
     (results.ReceiptField, webhooks.ReceiptField),
     (results.Replay, replays.Replay),
     (results.ReplayDetail, replays.ReplayDetail),
     (results.ReplayDryRun, replays.DryRun),
     (results.Resent, replays.EventResent),
+    (results.Schedule, executions.Schedule),
     (results.SchemaVersion, catalogue.Version),
     (results.SchemaVersionDetail, catalogue.VersionDetail),
     (results.Source, sources.Source),
     (results.SourceRequest, sources.InboundRequest),
     (results.SourceRequestDetail, sources.InboundRequestDetail),
+    (results.TransportKind, registry.TransportKind),
+    (results.UsageOfPeriod, executions.UsageOfPeriod),
     (results.Verdict, catalogue.Verdict),
 ]
 #: What the client's modules import for the type checker only.
-NAMES = {"Sequence": Sequence, "datetime": datetime, "Attempt": events.Attempt}
+NAMES = {"Sequence": Sequence, "Mapping": Mapping, "datetime": datetime, "Attempt": events.Attempt}
 
 
 def kinds(hint: Any) -> frozenset[Any]:
@@ -79,13 +103,17 @@ def _kinds(hint: Any) -> Iterator[Any]:
         yield from get_args(hint)
     elif hint is NoneType:
         yield None
-    elif hint in {str, datetime}:
+    elif hint in {str, date, datetime}:
         yield str
     elif hint in {bool, int, float}:
         yield hint
     elif origin in {list, Sequence}:
         yield list
-    elif origin is dict or is_typeddict(hint) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
+    elif (
+        origin in {dict, Mapping}
+        or is_typeddict(hint)
+        or (isinstance(hint, type) and issubclass(hint, BaseModel))
+    ):
         yield dict
     else:
         yield Any

@@ -140,8 +140,6 @@ class _Events(Collector):
 
     def feed(self, event: str, data: str) -> None:
         """See `Collector`."""
-        if event == "ping":
-            return
         found = object_of(data)
         kind = found.get("type", event)
         if kind == "error":

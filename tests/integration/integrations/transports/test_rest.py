@@ -136,6 +136,14 @@ def test_an_operation_says_what_a_success_is(
     assert outcome.ok == (outcome.message == "")
 
 
+def test_an_answer_that_did_not_come_whole_is_no_success_whatever_its_status(httpbin: Served) -> None:
+    operations = {"bytes": {"path": "/bytes/{n}", "success": ["2xx"]}}
+    caller = Caller(TRANSPORT, httpbin.url, operations=operations)
+    assert caller.call("bytes", {"path": {"n": 100}}, max_bytes=99).error_class is ErrorClass.TOO_LARGE
+    assert caller.call("bytes", {"path": {"n": 100}}, max_bytes=100).ok
+    caller.session.close()
+
+
 @pytest.mark.parametrize("path", ["/gzip", "/image/png", "/encoding/utf8", "/xml", "/stream-bytes/5000"])
 def test_any_kind_of_answer_comes_back(caller: Caller, path: str) -> None:
     outcome = caller.call("request", {"path": path})

@@ -17,6 +17,7 @@ from hub.core.errors import Conflict, FieldError, Forbidden, Invalid, Malformed,
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations.executions import store
+from hub.integrations.executions.keeping import keep_input
 from hub.integrations.executions.store import NewExecution
 from hub.integrations.executions.tracing import continue_trace
 from hub.integrations.pipeline import chain
@@ -104,13 +105,17 @@ class Doors:
         self._directory = directory
         self._tools = tools
 
+    def look(self, conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID) -> Target | None:
+        """An integration as it is now; None when the tenant has no such one, or it cannot be called here."""
+        return self._directory.targets(conn, [(tenant_id, integration_id)])[integration_id]
+
     def target(self, conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID) -> Target:
         """An integration as it is now.
 
         Raises:
             NotFound: the tenant has no such integration.
         """
-        found = self._directory.targets(conn, [(tenant_id, integration_id)])[integration_id]
+        found = self.look(conn, tenant_id, integration_id)
         if found is None:
             raise NotFound(f"There is no integration {format_id(Kind.INTEGRATION, integration_id)}.")
         return found
@@ -278,10 +283,10 @@ def _check_as_body(payload: SubmitExecution) -> None:
     check_strict(escaped.encode(), max_bytes=len(escaped), max_depth=_CELERY_DEPTH)
 
 
-def cancel(conn: Connection, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> bool:
+def cancel(conn: Connection, doors: Doors, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> bool:
     """Cancel an execution that is not finished; False when it is (or is not there).
 
-    A call that is under way is not cut off; its attempt is recorded and its result is dropped.
+    The worker of a call that is under way cuts it off; its attempt is recorded and its result is dropped.
     """
     moved = store.EXECUTIONS.move(
         conn,
@@ -291,4 +296,12 @@ def cancel(conn: Connection, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> b
         allowed=(State.DUE, State.LEASED, State.HELD),
         reason="cancelled",
     )
-    return execution_id in moved
+    if execution_id not in moved:
+        return False
+    row = store.find_execution(conn, tenant_id, execution_id)
+    assert row is not None
+    target = doors.look(conn, tenant_id, row.integration_id)
+    kept = None if target is None else keep_input(target, row.input, State.CANCELLED)
+    if kept is not None:
+        store.write_results(conn, [store.Result(execution_id, input=kept)])
+    return True

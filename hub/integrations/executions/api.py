@@ -38,6 +38,7 @@ from hub.integrations.executions.tracing import continue_trace
 from hub.integrations.executions.waiting import preferred_wait
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Call, Context
+from hub.integrations.pipeline.masking import is_masked
 from hub.integrations.registry import service
 from hub.integrations.services import Bench, Workshop
 from hub.integrations.target import load_target, secret_ids
@@ -204,11 +205,11 @@ def read_execution(execution_id: str, caller: Reader, hub: Hub) -> ExecutionDeta
 
 
 @router.post("/executions/{execution_id}/cancel")
-def cancel_execution(execution_id: str, caller: Writer, hub: Hub) -> ExecutionDetail:
+def cancel_execution(execution_id: str, caller: Writer, hub: Hub, workshop: Workshop) -> ExecutionDetail:
     """Cancel an execution that is not finished. A call under way is cut off; whether it arrived is unknown."""
     wanted = _execution(execution_id)
     with hub.engine.begin() as conn:
-        cancelled = accepting.cancel(conn, caller.tenant_id, wanted)
+        cancelled = accepting.cancel(conn, workshop.doors, caller.tenant_id, wanted)
     detail = _detail(hub, caller, wanted)
     if not cancelled:
         raise Conflict(f"The execution is {detail.state} already.")
@@ -269,6 +270,11 @@ class Acceptance:
         """Accept an execution like an earlier one."""
         with self._hub.engine.connect() as conn:
             row = _find(conn, self._caller, execution_id)
+        if changes.input is None and is_masked(row.input):
+            text = (
+                "is required: that of the execution was not kept whole, as the integration's data policy says"
+            )
+            raise Invalid(f"input {text}.", fields=(FieldError("input", text),))
         wish = Wish(
             changes.operation or row.operation,
             row.input if changes.input is None else changes.input,

@@ -6,7 +6,6 @@ rows whose lease was still ours, the counters, and what is announced of them.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import threading
@@ -20,6 +19,7 @@ from hub.db.ledger import Attempt, Completion
 from hub.db.states import State
 from hub.integrations.executions import store
 from hub.integrations.executions.bodies import encode_body, error_of
+from hub.integrations.executions.keeping import keep_attempt, keep_end
 from hub.integrations.executions.quota import count_usage, take_quota
 from hub.integrations.executions.store import Result as End
 from hub.integrations.executions.store import add_metrics
@@ -29,7 +29,6 @@ from hub.integrations.pipeline.authenticating import NEEDS_REAUTH
 from hub.integrations.pipeline.call import Context, Stopped
 from hub.integrations.pipeline.chain import Made
 from hub.integrations.pipeline.limiting import RATE_LIMITED
-from hub.integrations.pipeline.masking import mask
 from hub.integrations.pipeline.retry import Decision, is_retryable, next_attempt
 from hub.integrations.threads import ThreadRunner
 from hub.integrations.transports.metered import MeteredOutcome
@@ -39,7 +38,7 @@ from hub.web.bodies import parse_strict
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from random import Random
 
     from sqlalchemy import Connection, Engine
@@ -83,6 +82,8 @@ class Job:
     flow_id: uuid.UUID | None = None
     mapping: str | None = None
     over_quota: float | None = None
+    #: The day on which its call was counted; None: it was not.
+    counted: date | None = None
     started_at: datetime | None = None
     idempotent: bool = False
     call: Call | None = None
@@ -295,7 +296,8 @@ class ExecutionSource:
             if decision.state is State.HELD:
                 (waiting if decision.reason == NEEDS_REAUTH else held).add(job.integration_id)
             elif decision.state.finished:
-                ended[job.id] = Ended(job, decision.state, decision.reason, _kept(job, end, decision.state))
+                kept = keep_end(job.target, job.input, end, decision.state)
+                ended[job.id] = Ended(job, decision.state, decision.reason, kept)
         prepared = store.EXECUTIONS.prepare(completions, worker=self._owner)
 
         def write() -> None:
@@ -308,8 +310,7 @@ class ExecutionSource:
                     if self._announce is not None:
                         after = self._announce(conn, finished)
                 add_metrics(conn, fold((s for i, s in samples.items() if i in written), "call"))
-                if used:
-                    count_usage(conn, used, now)
+                count_usage(conn, [one for one in used if one[0].id in written])
                 if held:
                     store.release_if_callable(conn, held)
                 if waiting:
@@ -332,6 +333,7 @@ class ExecutionSource:
                 attempt = attempt_of(
                     came.outcome, started_at=job.started_at or now, number=job.attempt, excerpt=excerpt
                 )
+                attempt = keep_attempt(job.target, came.outcome, attempt, excerpt)
             return decision, attempt, _end(job, came)
         if isinstance(came, Stopped):
             decision = Decision(came.state, job.step, due_in=came.due_in, reason=came.reason)
@@ -350,7 +352,10 @@ class ExecutionSource:
 
         def write() -> None:
             with self._engine.begin() as conn:
-                store.EXECUTIONS.complete(conn, prepared)
+                written = store.EXECUTIONS.complete(conn, prepared)
+                count_usage(
+                    conn, [(job, -1, 0) for job in jobs if job.counted is not None and job.id in written]
+                )
 
         return write
 
@@ -401,9 +406,11 @@ def _completion(job: Job, decision: Decision, attempt: Attempt | None) -> Comple
 
 def _spent(job: Job, came: Made | Stopped | None) -> tuple[Job, int, int] | None:
     """What is to be counted of its integration's quota: a call that was not made goes back, bytes are added."""
-    if job.target is None or not job.target.has_quota or job.over_quota is not None:
+    if job.counted is None:
         return None
-    if not isinstance(came, Made) or came.cached:
+    if came is None:
+        return (job, -1, 0) if job.started_at is None else None
+    if isinstance(came, Stopped) or came.cached:
         return job, -1, 0
     size = len(came.outcome.body)
     return (job, 0, size) if size else None
@@ -451,24 +458,6 @@ def _request(made: Made) -> dict[str, Any] | None:
 def _no_answer(job: Job, kind: str, message: str) -> End:
     error = {"type": kind, "message": message, "recoverable": False}
     return End(id=job.id, error=error, error_class=kind)
-
-
-def _kept(job: Job, end: End, state: State) -> End:
-    """What the integration's data policy lets be kept of an end."""
-    if job.target is None:
-        return end
-    policy, masks = job.target.data_policy, job.target.masks
-    if policy.store == "none" or (policy.store == "errors" and state is State.DONE):
-        end.data, end.data_base64, end.headers, end.request, end.input = None, False, None, None, {}
-    elif masks:
-        end.input = mask(job.input, masks.input)
-        if masks.data and end.data is not None and not end.data_base64:
-            try:
-                end.data = json.dumps(mask(json.loads(end.data), masks.data), ensure_ascii=False)
-            except (ValueError, RecursionError):
-                # No JSON, so no paths: rather nothing than what must not be kept.
-                end.data = None
-    return end
 
 
 def _log(job: Job, made: Made, decision: Decision) -> None:

@@ -28,7 +28,7 @@ def take_quota(conn: Connection, jobs: Sequence[Job], now: datetime) -> None:
 
     Args:
         conn: the transaction of the claim.
-        jobs: get `over_quota`, seconds until there is something again.
+        jobs: get `counted`, or `over_quota`, seconds until there is something again.
         now: the current time, UTC.
     """
     wanted: dict[uuid.UUID, list[Job]] = {}
@@ -43,6 +43,8 @@ def take_quota(conn: Connection, jobs: Sequence[Job], now: datetime) -> None:
     for integration_id, mine in wanted.items():
         assert mine[0].target is not None
         left, seconds = _left(mine[0].target.quota, used[integration_id], len(mine), now)
+        for job in mine[: max(0, left)]:
+            job.counted = day
         for job in mine[max(0, left) :]:
             job.over_quota = seconds
             back[integration_id] = back.get(integration_id, 0) - 1
@@ -50,21 +52,24 @@ def take_quota(conn: Connection, jobs: Sequence[Job], now: datetime) -> None:
         quota_store.add_calls(conn, back, day, month)
 
 
-def count_usage(conn: Connection, used: Sequence[tuple[Job, int, int]], now: datetime) -> None:
-    """Count what came of calls: bytes, and calls that were not made after all.
+def count_usage(conn: Connection, used: Sequence[tuple[Job, int, int]]) -> None:
+    """Count what came of calls, on the day on which they were counted: bytes, and calls that were not made after all.
+
+    One statement, or none; one more for calls that were claimed before midnight.
 
     Args:
         conn: the transaction that records them.
-        used: job, calls to give back (0 or -1; they were counted before), bytes.
-        now: the current time, UTC.
+        used: job, calls to give back (0 or -1), bytes.
     """
-    calls: dict[uuid.UUID, int] = {}
-    size: dict[uuid.UUID, int] = {}
+    by_day: dict[date, tuple[dict[uuid.UUID, int], dict[uuid.UUID, int]]] = {}
     for job, given_back, bytes_ in used:
+        assert job.counted is not None
+        calls, size = by_day.setdefault(job.counted, ({}, {}))
         calls[job.integration_id] = calls.get(job.integration_id, 0) + given_back
         size[job.integration_id] = size.get(job.integration_id, 0) + bytes_
-    day, month = _begin(now)
-    quota_store.add_calls(conn, calls, day, month, size)
+    for day in sorted(by_day):
+        calls, size = by_day[day]
+        quota_store.add_calls(conn, calls, day, day.replace(day=1), size)
 
 
 def _left(quota: Quota, used: quota_store.Used, taken: int, now: datetime) -> tuple[int, float]:

@@ -54,6 +54,20 @@ def compile_masks(specs: Any, *, field: str = "redact") -> Masks:
     return Masks(tuple(found["input"]), tuple(found["data"]))
 
 
+def is_masked(document: Any) -> bool:
+    """Was something taken out of a document that was stored?"""
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        if node == MASK:
+            return True
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return False
+
+
 def mask(document: Any, paths: tuple[Path, ...]) -> Any:
     """A copy with `***` for every value at the paths."""
     for path in paths:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hub.access import audit
 from hub.access.idempotency import Replay, hash_body
 from hub.access.idempotency_store import claim_key, finish_key
 from hub.access.store import get_tenant
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from hub.integrations.directory import Directory
+    from hub.integrations.registry.schemas import Access
     from hub.integrations.target import Target
     from hub.queue.contracts import SubmitExecution
 
@@ -185,7 +187,7 @@ class Doors:
         faults: list[FieldError] = []
         for wish in wishes:
             if caller is not None:
-                _check_access(target, wish, caller)
+                check_access(target.access, caller, wish.user)
             faults += [FieldError(wish.at + one.path, one.message) for one in self._faults(target, wish)]
         if faults:
             shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
@@ -206,17 +208,44 @@ class Doors:
         return judged.fields or (FieldError("input", judged.message.rstrip(".")),)
 
 
-def _check_access(target: Target, wish: Wish, caller: Caller) -> None:
-    access = target.access
+def check_access(access: Access, caller: Caller, user: str | None) -> None:
+    """May this caller call the integration at all?
+
+    Raises:
+        Refused: its rules name others.
+    """
     if not (access.api_keys or access.users or access.roles):
         return
     if caller.key_id is not None and format_id(Kind.API_KEY, caller.key_id) in access.api_keys:
         return
-    if wish.user is not None and wish.user in access.users:
+    if user is not None and user in access.users:
         return
     if not set(access.roles).isdisjoint(caller.roles):
         return
     raise Refused("The integration's access rules allow neither this API key nor its roles nor this user.")
+
+
+def note_refusal(
+    conn: Connection,
+    tenant_id: uuid.UUID,
+    caller: Caller,
+    integration_id: uuid.UUID,
+    error: Refused,
+    **details: Any,
+) -> None:
+    """Refused calls are part of the audit log.
+
+    Args:
+        conn: a connection inside a transaction; not that of the call, which is rolled back.
+        tenant_id: whose.
+        caller: who was refused.
+        integration_id: of what.
+        error: why.
+        details: what was asked for; None is left out.
+    """
+    told = {name: value for name, value in details.items() if value is not None}
+    subject = format_id(Kind.INTEGRATION, integration_id)
+    audit.note(conn, tenant_id, caller.key_id, "execution.refused", subject, {**told, "why": error.detail})
 
 
 def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -> tuple[uuid.UUID, bool]:
@@ -236,6 +265,30 @@ def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -
     integration_id = parse_id(Kind.INTEGRATION, payload.integration, field="integration")
     check_text(payload.idempotency_key, "idempotency_key")
     _check_as_body(payload)
+    try:
+        return _accept(engine, doors, tenant_id, integration_id, payload)
+    except Refused as error:
+        with engine.begin() as conn:
+            note_refusal(
+                conn,
+                tenant_id,
+                Caller(),
+                integration_id,
+                error,
+                source="celery",
+                operations=[payload.operation],
+                user=payload.user,
+            )
+        raise
+
+
+def _accept(
+    engine: Engine,
+    doors: Doors,
+    tenant_id: uuid.UUID,
+    integration_id: uuid.UUID,
+    payload: SubmitExecution,
+) -> tuple[uuid.UUID, bool]:
     asked = json.dumps([payload.integration, payload.operation, payload.input], sort_keys=True)
     with engine.begin() as conn:
         get_tenant(conn, tenant_id)

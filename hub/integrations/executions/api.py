@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -13,14 +13,14 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from hub.access import audit
 from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations.executions import accepting, store, views
-from hub.integrations.executions.accepting import Caller, Refused, Wish
+from hub.integrations.executions.accepting import Caller, Refused, Wish, check_access, note_refusal
 from hub.integrations.executions.curl import Command, Facts, command_of
+from hub.integrations.executions.quota import over
 from hub.integrations.executions.schemas import (
     Accepted,
     AcceptedBatch,
@@ -117,12 +117,14 @@ def dry_run(integration_id: str, body: DryRunIn, caller: Writer, hub: Hub, works
     """What an execution would do: every link of the chain up to the call, which is not made. Nothing is used up."""
     with hub.engine.connect() as conn:
         row = service.get(conn, caller.tenant_id, _integration(integration_id))
-    loaded = load_target(row, {})
-    if loaded is None:
-        raise Conflict("The integration cannot be called here: what it needs is not installed.")
+        loaded = load_target(row, {})
+        if loaded is None:
+            raise Conflict("The integration cannot be called here: what it needs is not installed.")
+        over_quota = None if not loaded.has_quota else over(conn, row.id, loaded.quota, datetime.now(UTC))
+    check_access(loaded.access, Caller(caller.key_id, caller.roles), body.user)
     # Its secrets stay closed; what is shown of them is masked anyway.
     target = replace(loaded, broken=None)
-    context = Context(new_uuid(), caller=caller.key_id, user=body.user, dry=True)
+    context = Context(new_uuid(), caller=caller.key_id, user=body.user, over_quota=over_quota, dry=True)
     links = chain.dry_run(target, body.operation, body.input, context, workshop.tools)
     judged = chain.judge(target, body.operation, body.input, context, workshop.tools)
     prepared = judged.prepared if isinstance(judged, Call) else None
@@ -309,28 +311,23 @@ class Acceptance:
         try:
             response = run_idempotent(self._hub, self._caller, self._request.headers, scope, self._raw, work)
         except Refused as error:
-            self._note(integration_id, wishes, error)
+            with self._hub.engine.begin() as conn:
+                note_refusal(
+                    conn,
+                    self._caller.tenant_id,
+                    caller,
+                    integration_id,
+                    error,
+                    source=source,
+                    operations=sorted({wish.operation for wish in wishes})[:20],
+                    user=wishes[0].user,
+                )
             raise
         if fresh:
             self._hub.ring(TaskName.EXECUTIONS_RUN, fresh)
             return response, fresh
         answer = json.loads(bytes(response.body))
         return response, [entry["id"] for entry in answer.get("data", [answer])]
-
-    def _note(self, integration_id: Any, wishes: list[Wish], error: Refused) -> None:
-        """Refused calls are part of the audit log."""
-        details = {"operations": sorted({wish.operation for wish in wishes})[:20], "why": error.detail}
-        if wishes[0].user is not None:
-            details["user"] = wishes[0].user
-        with self._hub.engine.begin() as conn:
-            audit.note(
-                conn,
-                self._caller.tenant_id,
-                self._caller.key_id,
-                "execution.refused",
-                format_id(Kind.INTEGRATION, integration_id),
-                details,
-            )
 
 
 async def _answer(

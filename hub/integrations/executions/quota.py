@@ -72,6 +72,14 @@ def count_usage(conn: Connection, used: Sequence[tuple[Job, int, int]]) -> None:
         quota_store.add_calls(conn, calls, day, day.replace(day=1), size)
 
 
+def over(conn: Connection, integration_id: uuid.UUID, quota: Quota, now: datetime) -> float | None:
+    """Seconds until one more call is within a quota; None when it is now. Counts nothing."""
+    used = quota_store.find_usage(conn, integration_id, *_begin(now))
+    asked = used._replace(day_calls=used.day_calls + 1, month_calls=used.month_calls + 1)
+    left, seconds = _left(quota, asked, 1, now)
+    return None if left > 0 else seconds
+
+
 def _left(quota: Quota, used: quota_store.Used, taken: int, now: datetime) -> tuple[int, float]:
     """How many of the calls just taken are within the quota, and seconds until there is something again."""
     left, seconds = taken, 0.0

@@ -14,14 +14,15 @@ from hub.core.errors import Conflict, NotFound
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.integrations.executions import schedule_store as store
 from hub.integrations.executions import views
-from hub.integrations.executions.accepting import Caller, Wish
+from hub.integrations.executions.accepting import Caller, Refused, Wish, note_refusal
 from hub.integrations.executions.schedules import check_times, next_time
 from hub.integrations.executions.schemas import Schedule, ScheduleIn, ScheduleUpdate
-from hub.integrations.services import Workshop
+from hub.integrations.services import Bench, Workshop
+from hub.integrations.target import Target
 from hub.web.auth import requires
 from hub.web.etags import IfMatch, check_version, etag_of
 from hub.web.paging import Page, Paging, page_of
-from hub.web.services import Hub
+from hub.web.services import Hub, Services
 
 router = APIRouter(tags=["Schedules"])
 
@@ -39,7 +40,7 @@ def create_schedule(
     wanted = parse_id(Kind.INTEGRATION, integration_id, field="path.integration_id")
     with hub.engine.begin() as conn:
         target = workshop.doors.target(conn, caller.tenant_id, wanted)
-        workshop.doors.check(target, [Wish(body.operation, body.input)], _caller(caller))
+        _check(hub, workshop, caller, target, Wish(body.operation, body.input))
         row = store.insert_schedule(
             conn,
             {
@@ -107,7 +108,7 @@ def change_schedule(
         check_times(whole)
         if {"operation", "input"} & changes.keys():
             target = workshop.doors.target(conn, caller.tenant_id, row.integration_id)
-            workshop.doors.check(target, [Wish(whole["operation"], whole["input"])], _caller(caller))
+            _check(hub, workshop, caller, target, Wish(whole["operation"], whole["input"]))
         if {"cron", "timezone", "every_seconds", "paused"} & changes.keys():
             changes["next_at"] = _next(whole)
         changed = store.update_schedule(conn, caller.tenant_id, row.id, row.version, changes)
@@ -142,8 +143,22 @@ def _find(conn: Any, caller: Principal, schedule_id: str) -> Any:
     return row
 
 
-def _caller(caller: Principal) -> Caller:
-    return Caller(caller.key_id, caller.roles)
+def _check(hub: Services, workshop: Bench, principal: Principal, target: Target, wish: Wish) -> None:
+    caller = Caller(principal.key_id, principal.roles)
+    try:
+        workshop.doors.check(target, [wish], caller)
+    except Refused as error:
+        with hub.engine.begin() as conn:
+            note_refusal(
+                conn,
+                principal.tenant_id,
+                caller,
+                target.id,
+                error,
+                source="schedule",
+                operations=[wish.operation],
+            )
+        raise
 
 
 def _public(row: Any) -> str:

@@ -90,15 +90,17 @@ def delete_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UU
 
 
 def lock_due(conn: Connection, *, limit: int) -> Sequence[Row[Any]]:
-    """Schedules whose moment has come, and whether the execution before has not finished; locked until the commit.
+    """Schedules whose moment has come; locked until the commit.
 
-    Served by execution_schedule_next_idx, and by execution_pkey for each of them.
+    With them: whether the execution before has not finished, the integration's access rules, and the roles of the key
+    that made the schedule. Served by execution_schedule_next_idx, and by the primary keys for each of them.
     """
     return conn.execute(
         text(
             "SELECT s.*, now() AS moment, EXISTS (SELECT 1 FROM hub.execution e WHERE e.id = s.last_execution_id"
-            " AND e.state IN ('due', 'leased', 'held')) AS running"
-            " FROM hub.execution_schedule s WHERE s.next_at <= now() ORDER BY s.next_at LIMIT :limit"
+            " AND e.state IN ('due', 'leased', 'held')) AS running, i.access, k.roles"
+            " FROM hub.execution_schedule s JOIN hub.integration i ON i.id = s.integration_id"
+            " LEFT JOIN hub.api_key k ON k.id = s.created_by WHERE s.next_at <= now() ORDER BY s.next_at LIMIT :limit"
             " FOR UPDATE OF s SKIP LOCKED"
         ),
         {"limit": limit},

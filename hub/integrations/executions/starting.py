@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.integrations.executions import schedule_store, store
+from hub.integrations.executions.accepting import Caller, Refused, check_access, note_refusal
 from hub.integrations.executions.schedules import next_time
 from hub.integrations.executions.store import NewExecution
 from hub.integrations.executions.tracing import continue_trace
+from hub.integrations.registry.schemas import Access
 
 if TYPE_CHECKING:
     import uuid
@@ -27,7 +29,8 @@ _BATCH = 1000
 def start_due(conn: Connection) -> list[str]:
     """Start every schedule whose moment has come. Commit, then ring once for all of them.
 
-    An integration that is not active holds what was started, like any other execution.
+    An integration that is not active holds what was started, like any other execution. One whose access rules do not
+    name the key that made the schedule (any more) refuses the moment; the audit log tells.
 
     Args:
         conn: a connection inside a transaction.
@@ -42,7 +45,7 @@ def start_due(conn: Connection) -> list[str]:
     moved: list[tuple[uuid.UUID, datetime | None, datetime, uuid.UUID | None]] = []
     for row in due:
         started: uuid.UUID | None = None
-        if not (row.running and row.overlap == "skip"):
+        if not (row.running and row.overlap == "skip") and _allowed(conn, row):
             started = new_uuid()
             by_tenant.setdefault(row.tenant_id, []).append(_execution(row, started))
         moved.append((row.id, next_time(row._asdict(), row.moment, row.next_at), row.next_at, started))
@@ -53,6 +56,25 @@ def start_due(conn: Connection) -> list[str]:
     ]
     schedule_store.move_on(conn, moved)
     return [format_id(Kind.EXECUTION, one) for one in new]
+
+
+def _allowed(conn: Connection, row: Any) -> bool:
+    caller = Caller(row.created_by, row.roles or ())
+    try:
+        check_access(Access.model_validate(row.access), caller, None)
+    except Refused as error:
+        note_refusal(
+            conn,
+            row.tenant_id,
+            caller,
+            row.integration_id,
+            error,
+            source="schedule",
+            operations=[row.operation],
+            schedule=format_id(Kind.SCHEDULE, row.id),
+        )
+        return False
+    return True
 
 
 def _execution(row: Any, started: uuid.UUID) -> NewExecution:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-MOST_CHANNELS = 128
+#: One with TLS takes about a megabyte.
+MOST_CHANNELS = 64
 MAX_AGE_SECONDS = 300.0
 
 

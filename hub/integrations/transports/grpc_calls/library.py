@@ -6,6 +6,7 @@ first call. What it would write to the error stream is in the outcome of the cal
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import lru_cache
 from importlib import import_module
@@ -19,6 +20,8 @@ _MODULES = (("grpc", "grpcio"), ("google.protobuf", "protobuf"), ("grpc_reflecti
 def grpc() -> Any:
     """The package."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # It logs texts of services that are no UTF-8, which may repeat a secret.
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)
     return import_module("grpc")
 
 

@@ -91,6 +91,7 @@ def open_channel(
         OSError: resolution, deadline.
         Cancelled: by `cancellation`.
     """
+    trace.phase = Phase.DNS
     begun = time.perf_counter()
     found = resolve_one(
         session.policy,

@@ -139,6 +139,7 @@ class Session:
 
         age = int(time.monotonic() / _TOLD_SECONDS)
         key = (self._connection.pool_key, service, age)
+        self._trace.phase = Phase.WAIT
         return _told.get(key, make, wait=self._deadline.remaining())
 
     def _ask(self, requests: Sequence[bytes]) -> Iterable[bytes]:
@@ -185,6 +186,8 @@ class Session:
             reply = invoke(opened.channel, rpc, bounds)
             if reply.code in _GIVEN_UP:
                 self._channels.drop(key, opened)
+            if self._caps.cancellation.cancelled:
+                raise Cancelled
             return reply
 
     @contextmanager
@@ -205,6 +208,7 @@ class Session:
 
         # The context stands for the identity and for the way out's own authorities.
         key = (self._connection.pool_key, place, self._way_out.context_of(identity), max_message_bytes)
+        self._trace.phase = Phase.CONNECT
         with self._channels.use(key, make, self._deadline.remaining()) as opened:
             allows = self._way_out.policy.allows
             for ip in opened.ips:
@@ -229,8 +233,6 @@ class Session:
         return (*pairs, *((key, base64.b64decode(value)) for key, value in binary.items()))
 
     def _outcome(self, reply: Reply, method: Method, types: Schema) -> Outcome:
-        if self._caps.cancellation.cancelled:
-            raise Cancelled
         error_class, message = of_reply(reply)
         shown = [
             from_wire(

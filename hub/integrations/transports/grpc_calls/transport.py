@@ -31,10 +31,10 @@ AUTH_MODES = frozenset(
         "basic",
         "bearer",
         "google_service_account",
-        "headers",
         "login_call",
         "mtls",
         "oauth2",
+        "template",
     }
 )
 

@@ -20,6 +20,9 @@ Verdict = tuple[ErrorClass | None, str]
 UNIMPLEMENTED = 12
 UNAVAILABLE = 14
 _DEADLINE_EXCEEDED = 4
+_UNKNOWN, _INTERNAL = 2, 13
+# What gRPC itself gives a call whose connection failed.
+_CONNECTION_CODES = frozenset({_UNKNOWN, _INTERNAL, UNAVAILABLE})
 _RESOURCE_EXHAUSTED = 8
 _CLASSES = {
     _RESOURCE_EXHAUSTED: ErrorClass.RATE_LIMITED,
@@ -39,6 +42,7 @@ _ENDED = (
     "endpoint closing",
     "keepalive",
     "broken pipe",
+    "failed parsing",
 )
 # Texts of gRPC's core, in lower case, in the order in which they are looked for.
 _CONNECTION_TEXTS = (
@@ -59,7 +63,7 @@ _SENTENCES = {
 }
 
 
-def of_reply(reply: Reply) -> Verdict:
+def of_reply(reply: Reply) -> Verdict:  # noqa: PLR0911 - one line a case
     """The verdict of a call that was made."""
     if reply.too_large or (
         reply.code == _RESOURCE_EXHAUSTED and "message larger than max" in reply.details.lower()
@@ -67,11 +71,15 @@ def of_reply(reply: Reply) -> Verdict:
         return ErrorClass.TOO_LARGE, "The answer is longer than the call may receive."
     if reply.code == 0:
         return None, ""
-    told = f": {safe_text(reply.details).rstrip('.')}." if reply.details else "."
-    if reply.code == UNAVAILABLE:
+    told = f": {_shown(reply.details, 300).rstrip('.')}." if reply.details else "."
+    if reply.code in _CONNECTION_CODES:
         broken = of_connection(reply.details)
         if broken is not None:
             return broken, f"{_SENTENCES[broken]}{told}"
+    if reply.code == UNAVAILABLE:
+        if reply.messages:
+            # It had begun, so it is not sure that nothing was done.
+            return ErrorClass.RESET, f"The service broke off (UNAVAILABLE){told}"
         return ErrorClass.PROVIDER_BUSY, f"The service is not available now (UNAVAILABLE){told}"
     if reply.code == _DEADLINE_EXCEEDED:
         return ErrorClass.TIMEOUT, "The time was over while waiting for the answer (DEADLINE_EXCEEDED)."
@@ -97,7 +105,7 @@ def headers_of(reply: Reply) -> dict[str, str]:
     headers = collect_headers(pairs)
     headers["grpc-status"] = str(reply.code)
     if reply.details:
-        headers["grpc-message"] = safe_text(reply.details, 1000)
+        headers["grpc-message"] = _shown(reply.details, 1000)
     wait = _pushback(headers.get("grpc-retry-pushback-ms", ""))
     if wait is not None:
         headers.setdefault("retry-after", wait)
@@ -107,7 +115,12 @@ def headers_of(reply: Reply) -> dict[str, str]:
 
 def error_of(reply: Reply) -> dict[str, Any]:
     """What a service said that went wrong, for the body."""
-    return {"code": reply.code, "status": reply.name, "message": safe_text(reply.details, 1000)}
+    return {"code": reply.code, "status": reply.name, "message": _shown(reply.details, 1000)}
+
+
+def _shown(details: str, limit: int) -> str:
+    """Details fit to be shown: gRPC puts bytes of a broken answer into them as they are."""
+    return safe_text("".join(one if one.isprintable() else " " for one in details[:limit]), limit)
 
 
 def _text(value: str | bytes) -> str:

@@ -36,6 +36,8 @@ class Collection:
         self._kept = bytearray()
         self._count = 0
         self._met = False
+        #: A message came, kept or not.
+        self.begun = False
 
     @property
     def complete(self) -> bool:
@@ -48,6 +50,7 @@ class Collection:
         Raises:
             FullError: there is no room for it.
         """
+        self.begun = True
         value, text = from_wire(data)
         self._met = self._until is not None and self._until.matches(value)
         if self._only is not None and not self._only.matches(value):

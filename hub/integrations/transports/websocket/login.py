@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16_384
 MAX_DEPTH = 10
+# Before the names of secrets that the user chose.
+_NAMED = "secrets."
 
 
 class NotKnownError(Exception):
@@ -47,7 +49,7 @@ def filled(message: Any, credentials: Credentials) -> Any:
     """
     document = {
         **credentials.parameters,
-        **{name: secret.reveal() for name, secret in credentials.secrets.items()},
+        **{name.removeprefix(_NAMED): secret.reveal() for name, secret in credentials.secrets.items()},
     }
     try:
         return _fill(message, document)

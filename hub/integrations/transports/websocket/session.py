@@ -129,7 +129,9 @@ class Session:
             )
             closed = self._talk(conversation, messages, collect, collection)
             if closed is not None:
-                verdict = of_close(closed, self._settings.close_codes, expected=collect.close)
+                verdict = of_close(
+                    closed, self._settings.close_codes, expected=collect.close, begun=collection.begun
+                )
                 return self._outcome(*verdict, collection, closed)
             conversation.close(CLOSE_SECONDS)
             return self._outcome(None, "", collection, None)

@@ -33,12 +33,12 @@ AUTH_MODES = frozenset(
         "basic",
         "bearer",
         "google_service_account",
-        "headers",
         "hmac",
         "login_call",
         "mtls",
         "oauth1",
         "oauth2",
+        "template",
     }
 )
 

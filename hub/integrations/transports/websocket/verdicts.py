@@ -41,13 +41,14 @@ class LoginRefusedError(Exception):
     """The service answered the login message with a refusal."""
 
 
-def of_close(closed: Closed, meanings: Mapping[int, str], *, expected: bool) -> Verdict:
+def of_close(closed: Closed, meanings: Mapping[int, str], *, expected: bool, begun: bool) -> Verdict:
     """What it means that the service closed the session.
 
     Args:
         closed: how.
         meanings: of the service's own codes.
         expected: a normal close is what the session waits for.
+        begun: messages had come, so it is not sure that nothing was done.
     """
     code = closed.code
     reason = f": {safe_text(closed.reason)}" if closed.reason else ""
@@ -55,6 +56,8 @@ def of_close(closed: Closed, meanings: Mapping[int, str], *, expected: bool) -> 
     if meaning == "ok" or (meaning is None and expected and code in NORMAL):
         return None, ""
     error_class = ErrorClass(meaning) if meaning else _CLASSES.get(code, ErrorClass.PROVIDER_ERROR)
+    if begun and not meaning and error_class is ErrorClass.PROVIDER_BUSY:
+        error_class = ErrorClass.RESET
     early = " before the session had what it waits for" if code in NORMAL else ""
     return error_class, f"The service closed the session with code {code}{early}{reason}."
 

@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_tools import protoc
 
 TOKEN = "canary-grpc-token-4711"
+_THREADS = 24
 
 TYPES = """
 syntax = "proto3";
@@ -270,7 +271,10 @@ def serving(
     for file in descriptor_pb2.FileDescriptorSet.FromString(peer.descriptor_set).file:
         pool.AddSerializedFile(file.SerializeToString())
     shop = _Shop(peer, pool)
-    threads = ThreadPoolExecutor(24)
+    threads = ThreadPoolExecutor(_THREADS)
+    # All of them now: tests count threads.
+    all_there = threading.Barrier(_THREADS)
+    list(threads.map(lambda _: all_there.wait(10), range(_THREADS)))
     server = grpc.server(
         threads,
         interceptors=[_Guard(peer)],

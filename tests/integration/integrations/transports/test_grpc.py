@@ -250,18 +250,26 @@ def test_a_status_has_its_class_and_stays_visible(call: Caller, code: int, expec
     assert (error["code"], error["message"]) == (code, "for a reason")
 
 
+def test_a_text_that_cannot_be_printed_is_shown_without_that(call: Caller) -> None:
+    outcome = call("Fail", {"message": {"code": 13, "text": "bro\u0085ken\u200b"}})
+    assert outcome.error_class is ErrorClass.PROVIDER_ERROR
+    assert outcome.message.isprintable()
+    assert "bro ken" in outcome.message
+
+
 def test_the_wait_that_a_service_asks_for_becomes_a_header(call: Caller) -> None:
     trailing = {"grpc-retry-pushback-ms": "2500"}
     outcome = call("Fail", {"message": {"code": 14, "text": "later", "trailing": trailing}})
     assert outcome.headers["retry-after"] == "3"
 
 
-def test_what_came_before_an_error_is_kept(call: Caller) -> None:
-    outcome = call("FailLate", {"message": {"code": 13, "text": "broke", "after": 2}})
-    assert outcome.error_class is ErrorClass.PROVIDER_ERROR
+@pytest.mark.parametrize(("code", "expected"), [(13, ErrorClass.PROVIDER_ERROR), (14, ErrorClass.RESET)])
+def test_what_came_before_an_error_is_kept(call: Caller, code: int, expected: ErrorClass) -> None:
+    outcome = call("FailLate", {"message": {"code": code, "text": "broke", "after": 2}})
+    assert outcome.error_class is expected
     shown = json.loads(outcome.body)
     assert [item["itemId"] for item in shown["messages"]] == ["0", "1"]
-    assert shown["error"]["status"] == "INTERNAL"
+    assert shown["error"]["code"] == code
 
 
 @pytest.mark.parametrize("compression", [None, grpc.Compression.Gzip], ids=["plain", "gzip"])
@@ -548,12 +556,14 @@ class TestConformance(Conformance):
     good = bearer(TOKEN)
     bad = bearer("canary-wrong-grpc-token")
 
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _types(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        types = as_text(compiled(tmp_path_factory.mktemp("types")))
+        cls.settings = GrpcTransport.settings_form.model_validate({"descriptor_set": types})
+
     @pytest.fixture(scope="class")
     @classmethod
     def port(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-        folder = tmp_path_factory.mktemp("conformance")
-        cls.settings = GrpcTransport.settings_form.model_validate(
-            {"descriptor_set": as_text(compiled(folder))}
-        )
-        with serving(folder, token=TOKEN) as running:
+        with serving(tmp_path_factory.mktemp("conformance"), token=TOKEN) as running:
             yield running.port

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import logging
 import subprocess
 import sys
 import uuid
@@ -285,6 +286,11 @@ def test_the_package_is_named_so_that_grpc_is_the_library() -> None:
     assert hasattr(library.grpc(), "insecure_channel")
 
 
+def test_the_librarys_own_log_which_repeats_texts_of_services_is_silent() -> None:
+    library.grpc()
+    assert not logging.getLogger("grpc._cython.cygrpc").isEnabledFor(logging.ERROR)
+
+
 def test_a_gzip_message_is_inflated_within_the_cap_only() -> None:
     assert decompressed(b"\n\x01x", 10) == b"\n\x01x"
     assert decompressed(gzip.compress(b"\n\x01x"), 10) == b"\n\x01x"
@@ -387,6 +393,21 @@ def test_what_unavailable_means_is_read_from_grpcs_own_texts(details: str, expec
     error_class, message = of_reply(Reply(code=14, name="UNAVAILABLE", details=details))
     assert error_class == expected
     assert message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ("Stream removed (Failed parsing HTTP/2 (Failed huffman decoding '\x9e\xb4' metadata))", "protocol"),
+        ("Stream removed (Received RST_STREAM with error code 2)", "reset"),
+        ("the database is gone", "provider_error"),
+    ],
+    ids=["garbage", "stream", "own"],
+)
+def test_internal_is_the_services_own_word_unless_grpc_said_it(details: str, expected: str) -> None:
+    error_class, message = of_reply(Reply(code=13, name="INTERNAL", details=details))
+    assert error_class == expected
+    assert message.isprintable()
 
 
 @pytest.mark.parametrize(

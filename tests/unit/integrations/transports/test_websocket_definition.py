@@ -15,9 +15,11 @@ from hub.integrations.auth.mode import Credentials
 from hub.integrations.transports.interface import Connection
 from hub.integrations.transports.websocket import WebsocketTransport
 from hub.integrations.transports.websocket.collecting import Collection, FullError
+from hub.integrations.transports.websocket.conversation import Closed
 from hub.integrations.transports.websocket.forms import Collect
 from hub.integrations.transports.websocket.login import NotKnownError, filled
 from hub.integrations.transports.websocket.messages import from_wire, to_wire
+from hub.integrations.transports.websocket.verdicts import of_close
 
 TRANSPORT = WebsocketTransport()
 
@@ -174,7 +176,7 @@ def test_what_json_cannot_carry_on_stays_text(text: str) -> None:
 
 
 def test_a_login_fills_in_whole_values_and_never_syntax() -> None:
-    secrets = {"token": Secret('a"b\\c'), "key": Secret("k")}
+    secrets = {"token": Secret('a"b\\c'), "secrets.key": Secret("k")}
     credentials = Credentials("x", {"user": "u", "level": 3}, secrets)
     assert filled(
         {"t": "{{ token }}", "l": ["{{ level }}", 1], "s": "{{ user }}:{{ key }}"}, credentials
@@ -211,3 +213,15 @@ def test_a_collection_is_never_longer_than_its_cap() -> None:
     body = collection.body({"close_code": 1000, "close_reason": "\x01" * 123})
     assert len(body) <= 2000
     assert json.loads(body)["messages"][0] == "\x01" * 50
+
+
+@pytest.mark.parametrize(
+    ("begun", "meanings", "expected"),
+    [(False, {}, "provider_busy"), (True, {}, "reset"), (True, {1013: "provider_busy"}, "provider_busy")],
+    ids=["nothing came", "something came", "as the settings say"],
+)
+def test_try_again_later_says_that_nothing_was_done_only_when_nothing_came(
+    begun: bool, meanings: dict[int, str], expected: str
+) -> None:
+    error_class, _ = of_close(Closed(1013, ""), meanings, expected=False, begun=begun)
+    assert error_class == expected

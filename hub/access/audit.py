@@ -62,6 +62,7 @@ def list_entries(
     return conn.execute(query.order_by(audit_entry.c.id.desc()).limit(limit)).all()
 
 
-def prune_entries(conn: Connection, oldest: UUID) -> int:
-    """Delete what is older than this id's moment. Served by audit_entry_pkey."""
-    return conn.execute(delete(audit_entry).where(audit_entry.c.id < oldest)).rowcount
+def prune_entries(conn: Connection, oldest: UUID, *, limit: int) -> int:
+    """Delete some of what is older than this id's moment; how many. Served by audit_entry_pkey."""
+    old = select(audit_entry.c.id).where(audit_entry.c.id < oldest).order_by(audit_entry.c.id).limit(limit)
+    return conn.execute(delete(audit_entry).where(audit_entry.c.id.in_(old))).rowcount

@@ -9,15 +9,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
-from hub.access import store
+from hub.access import audit, store
 from hub.access.issuing import issue_key, open_tenant
 from hub.access.principal import Principal
 from hub.access.scopes import Scope
 from hub.api import schemas
 from hub.core.errors import FieldError, Invalid, NotFound
-from hub.core.ids import Kind, format_id, parse_id
+from hub.core.ids import Kind, format_id, parse_id, time_of
 from hub.web.auth import requires
 from hub.web.paging import Page, Paging, page_of
 from hub.web.services import Hub
@@ -100,6 +100,38 @@ def revoke_api_key(key_id: str, hub: Hub, caller: Admin) -> Response:
     with hub.engine.begin() as conn:
         store.revoke_key(conn, caller.tenant_id, parse_id(Kind.API_KEY, key_id, field="path.key_id"))
     return Response(status_code=204)
+
+
+@router.get("/audit", summary="Read the audit log")
+def list_audit(
+    hub: Hub,
+    caller: Admin,
+    paging: Paging,
+    subject: Annotated[
+        str | None, Query(max_length=128, description="Only what happened to this: an id.")
+    ] = None,
+    action: Annotated[
+        str | None, Query(max_length=128, description="Only this, such as `execution.refused`.")
+    ] = None,
+) -> Page[schemas.AuditEntry]:
+    """Every change of integrations, schedules and the like, and every call that access rules refused; newest first."""
+    with hub.engine.connect() as conn:
+        rows = audit.list_entries(
+            conn, caller.tenant_id, after=paging.after, limit=paging.fetch, subject=subject, action=action
+        )
+    page, cursor = page_of(rows, paging.limit, lambda row: row.id)
+    entries = [
+        schemas.AuditEntry(
+            id=format_id(Kind.AUDIT, row.id),
+            at=time_of(row.id),
+            actor=None if row.actor is None else format_id(Kind.API_KEY, row.actor),
+            action=row.action,
+            subject=row.subject,
+            details=row.details,
+        )
+        for row in page
+    ]
+    return Page(data=entries, next_cursor=cursor)
 
 
 def _tenant(row: store.Tenant) -> schemas.Tenant:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -75,6 +76,17 @@ class ApiKeyCreated(ApiKey):
     """An API key with its text, which is shown this once."""
 
     key: str = Field(examples=["hub_01993f0c9c7a7b3a8d0e6f0a1b2c3d4f_…"])
+
+
+class AuditEntry(BaseModel):
+    """Who changed what, or what was refused."""
+
+    id: str
+    at: datetime
+    actor: str | None = Field(description="The API key; null: an operator, or the hub itself.")
+    action: str = Field(examples=["integration.changed", "execution.refused"])
+    subject: str = Field(description="The id of what it happened to.")
+    details: dict[str, Any]
 
 
 class TenantCreated(Tenant):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from hub.core.settings import get_settings
 from hub.db.engine import get_engine
-from hub.monitoring.retention import prune
+from hub.monitoring.retention import prune, prune_integrations
 from hub.queue.contracts import TaskName, Tick
 from hub.webhooks import store as webhooks
 from hub.webhooks.endpoints.rotation import drop_ended
@@ -30,4 +30,5 @@ def prune_history(_payload: Tick) -> dict[str, int]:
             "ended_signing_keys": drop_ended(conn, context.get_vault(), now),
             "lanes": webhooks.DELIVERIES.prune(conn, reason=webhooks.ENDPOINT_DELETED, quiet=_QUIET),
         }
+    counts |= prune_integrations(get_engine(), settings, now)
     return {name: count for name, count in counts.items() if count}

@@ -17,14 +17,16 @@ Promises that every transport keeps
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
 
 from hub.integrations.forms import Form
 from hub.net.cancellation import Cancellation
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
     from uuid import UUID
 
     from hub.core.errors import FieldError
@@ -40,6 +42,12 @@ DEFAULT_MAX_BYTES = 1_048_576
 
 class NoSettings(Form):
     """The settings of a transport that has none."""
+
+
+class CustomSettings(Form):
+    """The settings of a transport of another package, which adds its own in a subclass."""
+
+    transport: str = Field(description="Its name: that of its entry point.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,11 +194,7 @@ def _places(
     current: Row[Any], base_url: str, auth: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Hashable]:
     """Where secrets are sent, by the field that says so."""
-    schemes = {
-        **transport_of(current.type, current.protocol, current.settings).schemes,
-        "https": 443,
-        "http": 80,
-    }
+    schemes = {"https": 443, "http": 80, **_schemes(current)}
     found: dict[str, Hashable] = {"base_url": _origin(base_url, schemes)}
     if settings.get("use_wsdl_address"):
         # The address is in a description that may be anybody's.
@@ -213,11 +209,19 @@ def _places(
     return found
 
 
-def _origin(url: str, schemes: Mapping[str, int]) -> tuple[str, str, int] | None:
+def _schemes(current: Row[Any]) -> Mapping[str, int]:
+    try:
+        return transport_of(current.type, current.protocol, current.settings).schemes
+    except Invalid:
+        # The package that brought its transport is gone: addresses are compared as they are written.
+        return {}
+
+
+def _origin(url: str, schemes: Mapping[str, int]) -> tuple[str, str, int] | str:
     try:
         target = urls.parse(url, schemes)
     except ValueError:
-        return None
+        return url
     return target.scheme, target.host, target.port
 
 

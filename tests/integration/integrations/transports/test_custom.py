@@ -338,3 +338,24 @@ def test_what_is_wrong_with_a_definition_or_an_input_is_told_with_its_path(
         answer = world.call("POST", f"/integrations/{made['id']}/execute", json=ask)
         assert [error["path"] for error in answer.json()["errors"]] == ["input"]
         assert not server.connections
+
+
+def test_without_its_package_an_integration_can_be_stopped_but_not_moved(
+    world: World, installed: None, bring: Any
+) -> None:
+    another = variant(name="shop", schemes={"shop": 7070})
+    with machine() as server:
+        made = stock(world, server)
+        path = f"/integrations/{made['id']}"
+        bring()
+        assert world.call("PATCH", path, json={"status": "inactive"}).json()["status"] == "inactive"
+        moved = world.call("PATCH", path, json={"base_url": "stock://127.0.0.1:9"})
+        assert [error["path"] for error in moved.json()["errors"]] == ["settings.transport"]
+        assert world.call("POST", f"{path}/test").status_code == 409
+        # Another transport would send the stored token to an address of its own.
+        bring(("shop", another))
+        change = {"settings": {"transport": "shop"}, "base_url": "shop://127.0.0.1:9"}
+        answer = world.call("PATCH", path, json=change)
+        assert [error["path"] for error in answer.json()["errors"]] == ["base_url"]
+        assert "auth" in answer.json()["errors"][0]["message"]
+        assert world.call("DELETE", path).status_code == 204

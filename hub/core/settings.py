@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         default=1000, ge=1, le=20_000, description="Webhook calls in flight per process."
     )
     execute_in_flight: int = Field(
-        default=64, ge=1, le=2_000, description="Integration calls in flight per process."
+        default=256, ge=1, le=2_000, description="Integration calls in flight per process."
     )
     heartbeat_file: Path | None = Field(
         default=None, description="Touched by a worker while it polls the broker."

@@ -28,6 +28,8 @@ MAX_HEADER_BYTES = 65_536
 MAX_CHUNK_LINE_BYTES = 4096
 
 _LENGTH = re.compile(r"[0-9]+")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_EMPTY_LINES = (b"\r\n", b"\n")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
@@ -49,6 +51,46 @@ class _Head:
         self._stream.close()
 
 
+class _Headers:
+    """The headers of one answer, by lower-case name."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name.lower(), []).append(value)
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of a name in lower case."""
+        found = self._values.get(name)
+        return found[0] if found else default
+
+    def get_all(self, name: str) -> list[str]:
+        """All values of a name in lower case."""
+        return self._values.get(name, [])
+
+
+def _read_headers(head: _Head) -> list[tuple[str, str]]:
+    """Header lines up to the empty one.
+
+    Python's own way is a parser of e-mail, which costs a tenth of a call.
+
+    Raises:
+        http.client.HTTPException: a line is none (RFC 9112, 5), or the stream ends before.
+    """
+    pairs: list[tuple[str, str]] = []
+    while (line := head.readline(MAX_HEADER_BYTES + 1)) not in _EMPTY_LINES:
+        if line[:1] in b" \t" and pairs:
+            # Folded (RFC 9112, 5.2): one line in two.
+            name, value = pairs[-1]
+            pairs[-1] = (name, f"{value} {line.decode('latin-1').strip()}")
+            continue
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon or _NAME.fullmatch(name) is None or not line.endswith(b"\n"):
+            raise http.client.HTTPException("a line among the headers is none")
+        pairs.append((name, value.strip(" \t\r\n")))
+    return pairs
+
+
 class Answer(http.client.HTTPResponse):
     """The final answer, framed strictly.
 
@@ -57,6 +99,9 @@ class Answer(http.client.HTTPResponse):
     """
 
     fp: Any
+    headers: Any
+    #: Names as they came, and values.
+    pairs: list[tuple[str, str]]
 
     def begin(self) -> None:
         """Read up to the body.
@@ -67,25 +112,43 @@ class Answer(http.client.HTTPResponse):
         stream = self.fp
         self.fp = head = _Head(stream)
         try:
-            super().begin()
+            version, status, reason = self._read_status()
+            if not version.startswith("HTTP/1."):
+                raise http.client.UnknownProtocol(version)
+            self.version = 10 if version == "HTTP/1.0" else 11
+            self.code = self.status = status
+            self.reason = reason.strip()
+            self.pairs = _read_headers(head)
         finally:
+            # Without a status line it is closed already.
             if self.fp is head:
                 self.fp = stream
-        headers: Any = self.headers
-        if headers.defects or headers.get_payload():
-            raise http.client.HTTPException("a line among the headers is none")
-        lengths = {part.strip() for line in headers.get_all("content-length", []) for part in line.split(",")}
+        self.headers = self.msg = _Headers(self.pairs)  # type: ignore[assignment]
+        self._frame()
+
+    def _frame(self) -> None:
+        """Where the body ends (RFC 9112, 6.3), and whether the connection can be used again (9.3)."""
+        lengths = {part.strip() for line in self.headers.get_all("content-length") for part in line.split(",")}
         if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
             raise http.client.HTTPException("the length of the body is not certain")
-        if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        coding = self.headers.get("transfer-encoding")
+        if coding is not None and coding.strip().lower() != "chunked":
             raise http.client.HTTPException("a transfer coding that was not asked for")
+        self.chunked = coding is not None
+        self.chunk_left = None
+        self.length = None if self.chunked or not lengths else int(lengths.pop())
+        if self.status in {204, 304} or self._method == "HEAD":  # type: ignore[attr-defined]
+            self.length = 0
+        self.will_close = self._check_close()  # type: ignore[attr-defined]
+        if not self.chunked and self.length is None:
+            self.will_close = True
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MAX_INTERIM_ANSWERS):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if status >= 200 or status == 101:
                 return version, status, reason
-            http.client.parse_headers(self.fp)
+            _read_headers(self.fp)
         raise http.client.HTTPException("too many interim answers")
 
     def _read_next_chunk_size(self) -> int:

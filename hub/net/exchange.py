@@ -11,7 +11,7 @@ import http.client
 import io
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response
@@ -21,7 +21,7 @@ from requests.structures import CaseInsensitiveDict
 
 from hub.net import faults
 from hub.net.cancellation import Cancelled
-from hub.net.connection import Connection
+from hub.net.connection import Answer, Connection
 from hub.net.decoding import decoder_for
 from hub.net.outcome import ErrorClass, Outcome, Timings, collect_headers
 from hub.net.policy import EgressRefused
@@ -96,6 +96,11 @@ class Exchange(BaseAdapter):
 
     def send(self, request: PreparedRequest, *_args: Any, **_options: Any) -> Response:
         """Make one request and read its answer; `requests`' options of its own have no effect."""
+        reason = self.make(request)
+        return self._response(request, self.received, reason)
+
+    def make(self, request: PreparedRequest) -> str:
+        """As `send`, for those who need nothing but `received`; the reason phrase."""
         self.received = got = Received()
         parts = urlsplit(request.url or "")
         host, secure = parts.hostname or "", parts.scheme == "https"
@@ -106,12 +111,12 @@ class Exchange(BaseAdapter):
         # The context is the identity: connections of one are never another's.
         key = (self._pool_key, context, host, port)
         connection = self._session.pool.take(key) or Connection(self._session.policy, host, port, context)
-        answer: http.client.HTTPResponse | None = None
+        answer: Answer | None = None
         try:
             connection.begin(self._deadline, self._cancellation)
             self._request(connection, request)
             sock = connection.sock
-            answer = connection.getresponse()
+            answer = cast("Answer", connection.getresponse())
             self._read(connection, answer)
             # An answer that ends with its connection is complete only when we did not end it ourselves.
             if sock is not None and not sock.release():
@@ -127,7 +132,7 @@ class Exchange(BaseAdapter):
             self._session.pool.give(key, connection)
         else:
             connection.close()
-        return self._response(request, got, answer.reason)
+        return str(answer.reason)
 
     def close(self) -> None:
         """Nothing: connections belong to the pool."""
@@ -143,15 +148,14 @@ class Exchange(BaseAdapter):
                 raise
         connection.trace.phase = Phase.WAIT
 
-    def _read(self, connection: Connection, answer: http.client.HTTPResponse) -> None:
+    def _read(self, connection: Connection, answer: Answer) -> None:
         got = self.received
         trace = connection.trace
         got.timings, got.peer = trace.timings, trace.peer
         got.timings.first_byte_ms = (time.perf_counter() - connection.sent_at) * 1000
         trace.phase = Phase.BODY
-        pairs = answer.headers.items()
         got.status = answer.status
-        got.headers = collect_headers(pairs)
+        got.headers = collect_headers(answer.pairs)
         decoder = decoder_for(got.headers.get("content-encoding", ""))
         while data := answer.read(_READ_BYTES):
             for piece in decoder.feed(data):

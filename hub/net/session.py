@@ -9,6 +9,7 @@ or cookie from the environment. Leaves to others: retries, rate limits, redactio
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 _ALPN = ("http/1.1",)
 
 Auth = Callable[[PreparedRequest], PreparedRequest]
+
+#: A URL without anything that has to be quoted, with a path.
+_SPELLED_OUT = re.compile(r"https?://[^/?#]+/(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
 
 
 class GuardedSession:
@@ -136,8 +140,10 @@ class GuardedSession:
         hops_left = min(follow_redirects, MAX_FOLLOWED)
         while True:
             request = _prepare(method, self.policy.check_url(url), headers, params, data, json, auth)
-            response = exchange.send(request)
-            dispatch_hook("response", request.hooks, response)  # type: ignore[no-untyped-call]
+            if request.hooks["response"]:
+                dispatch_hook("response", request.hooks, exchange.send(request))  # type: ignore[no-untyped-call]
+            else:
+                exchange.make(request)
             got = exchange.received
             status = got.status or 0
             hop = next_hop(
@@ -169,8 +175,12 @@ def _prepare(
 ) -> PreparedRequest:
     """`requests`' own steps without its cookies."""
     request = PreparedRequest()
-    request.prepare_method(method)
-    request.prepare_url(url, params)
+    request.method = method
+    if params is None and _SPELLED_OUT.fullmatch(url) is not None:
+        # What is quoted already: `prepare_url` would take it apart and put it together again.
+        request.url = url
+    else:
+        request.prepare_url(url, params)
     request.prepare_headers(headers)
     request.prepare_body(data, None, json)
     request.prepare_auth(auth, url)

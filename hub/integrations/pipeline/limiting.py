@@ -38,8 +38,11 @@ def admit(call: Call, tools: Tools) -> Stopped | None:
     limit = call.target.rate_limit
     if tools.limits is None or not (limit.limits or limit.max_concurrent or limit.learn):
         return None
+    counted = bool(limit.limits) or limit.max_concurrent is not None
+    if not (counted or tools.limits.knows_pauses):
+        return None
     buckets = _buckets(call)
-    if not limit.limits and limit.max_concurrent is None and not tools.limits.is_paused(buckets):
+    if not (counted or tools.limits.is_paused(buckets)):
         return None
     assert call.form is not None
     limiter = tools.limits.rates[limit.on_outage]
@@ -91,7 +94,7 @@ def heed(call: Call, tools: Tools) -> Stopped | None:
     """Pause when the service's headers say that it is enough, for all workers."""
     outcome = call.outcome
     assert outcome is not None
-    if tools.limits is None or not call.target.rate_limit.learn or not outcome.headers:
+    if tools.limits is None or not call.target.rate_limit.learn or not _says_something(outcome):
         return None
     seconds = _pause(outcome, tools.limits.now())
     if seconds:
@@ -100,6 +103,11 @@ def heed(call: Call, tools: Tools) -> Stopped | None:
         refused = outcome.error_class is ErrorClass.RATE_LIMITED or outcome.status in _REFUSALS
         tools.limits.pause([_key(call, "integration") if refused else _operation_key(call)], seconds)
     return None
+
+
+def _says_something(outcome: Outcome) -> bool:
+    """Is there a header that tells of limits? Reading them costs more than looking for them."""
+    return outcome.status in {429, 503} or any("limit" in name or name == "retry-after" for name in outcome.headers)
 
 
 def _pause(outcome: Outcome, now: datetime) -> float:

@@ -44,6 +44,11 @@ class Limits:
             self._paused[key] = max(until, self._paused.get(key, 0.0))
         self.rates["open"].penalise(keys, seconds)
 
+    @property
+    def knows_pauses(self) -> bool:
+        """Has this process heard of any pause? Most never do, and need not look for one at every call."""
+        return bool(self._paused)
+
     def is_paused(self, buckets: Sequence[Bucket]) -> bool:
         """Does this process know of a pause? Integrations without limits ask Redis only then."""
         now = time.monotonic()

@@ -29,6 +29,7 @@ from hub.transforms import compile_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sqlalchemy import Row
 
@@ -81,6 +82,7 @@ class Target:
         rules: what its answers mean.
         masks: what is not kept.
         health_check: the stored definition.
+        changed_at: when this version was made.
     """
 
     id: uuid.UUID
@@ -109,6 +111,7 @@ class Target:
     logging: Logging
     health_check: Mapping[str, Any] | None
     deprecated: bool
+    changed_at: datetime
 
     def allows(self, operation: str) -> bool:
         """Is the operation one of those that may be called?"""
@@ -116,6 +119,10 @@ class Target:
             operation.startswith(one[:-1]) if one.endswith("*") else operation == one
             for one in self.access.allowed_operations
         )
+
+    def is_deprecated(self, operation: str) -> bool:
+        """Does the definition advise against the operation?"""
+        return self.operations.get(operation, self.free).deprecated
 
     @property
     def has_quota(self) -> bool:
@@ -221,6 +228,7 @@ def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
         logging=Logging.model_validate(row.logging),
         health_check=row.health_check,
         deprecated=row.status == "deprecated",
+        changed_at=row.updated_at,
     )
 
 

@@ -52,6 +52,8 @@ from hub.web.services import Hub, Services
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["Executions"])
 
+_DEPRECATION = "Deprecation"
+
 Reader = Annotated[Principal, requires("executions:read")]
 Writer = Annotated[Principal, requires("executions:write")]
 IdempotencyKey = Annotated[
@@ -294,10 +296,14 @@ class Acceptance:
         self, integration_id: Any, wishes: list[Wish], *, source: str, **marks: Any
     ) -> tuple[Response, list[str]]:
         fresh: list[str] = []
+        deprecated: list[int] = []
         caller = Caller(self._caller.key_id, self._caller.roles)
         batch_id = marks.get("batch_id")
 
         def work(conn: Any) -> tuple[int, dict[str, Any], Any]:
+            target = self._workshop.doors.target(conn, self._caller.tenant_id, integration_id)
+            if target.deprecated or any(target.is_deprecated(wish.operation) for wish in wishes):
+                deprecated.append(int(target.changed_at.timestamp()))
             ids = self._workshop.doors.accept(
                 conn, self._caller.tenant_id, integration_id, wishes, source=source, caller=caller, **marks
             )
@@ -323,6 +329,9 @@ class Acceptance:
                     user=wishes[0].user,
                 )
             raise
+        if deprecated:
+            # It works, and says so (RFC 9745).
+            response.headers[_DEPRECATION] = f"@{deprecated[0]}"
         if fresh:
             self._hub.ring(TaskName.EXECUTIONS_RUN, fresh)
             return response, fresh
@@ -352,6 +361,7 @@ async def _answer(
             response.headers["Location"] = location
             return response
         headers = {"Location": location, "Preference-Applied": f"wait={int(seconds)}"}
+        headers |= {name: response.headers[name] for name in (_DEPRECATION,) if name in response.headers}
         return JSONResponse(detail.model_dump(mode="json"), 200, headers)
     response.headers["Location"] = location
     return response

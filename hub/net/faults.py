@@ -74,8 +74,11 @@ def classify(  # noqa: PLR0911 - one line a case
     """The class and a sentence without secrets; what is not a network fault is `internal`."""
     if isinstance(error, Cancelled):
         return CANCELLED
-    if isinstance(error, (EgressRefused, Invalid)):
+    if isinstance(error, EgressRefused):
         return ErrorClass.REFUSED_BY_POLICY, error.detail
+    if isinstance(error, Invalid):
+        # What only the call itself could find out: a signature that cannot be made, types that the service declares.
+        return ErrorClass.INVALID_INPUT, error.detail
     if isinstance(error, UnusableIdentity):
         return ErrorClass.INTERNAL, error.detail
     if isinstance(error, DecodingError):

@@ -39,6 +39,7 @@ class ErrorClass(StrEnum):
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
     REDIRECT = "redirect"
+    INVALID_INPUT = "invalid_input"
     UNAUTHORIZED = "unauthorized"
     RATE_LIMITED = "rate_limited"
     PROVIDER_ERROR = "provider_error"
@@ -55,6 +56,7 @@ NEVER_SENT = frozenset(
         ErrorClass.CONNECT_REFUSED,
         ErrorClass.CONNECT_TIMEOUT,
         ErrorClass.TLS,
+        ErrorClass.INVALID_INPUT,
     }
 )
 """Classes of calls whose request surely did not arrive: repeating one cannot double an effect."""

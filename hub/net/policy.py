@@ -134,6 +134,17 @@ class AddressPolicy:
             return False
         return self._judged(ip if isinstance(ip, str) else str(ip), port)
 
+    def called_url(self, url: str) -> str:
+        """As `check_url`, at the moment of a call.
+
+        Raises:
+            EgressRefused: with the sentence of `check_url`.
+        """
+        try:
+            return self.check_url(url)
+        except Invalid as error:
+            raise EgressRefused(error.detail) from None
+
     def check_url(self, url: str, *, path: str = "url") -> str:
         """The URL in the spelling that may be called: ASCII host, no fragment.
 

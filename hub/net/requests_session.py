@@ -137,7 +137,7 @@ class GuardedRequests(requests.Session):
             if is_refused(name) and name.lower() != _LENGTH:
                 raise requests.exceptions.InvalidHeader("only the hub may set it")
         # Judged, but sent as it is spelled: it may be signed.
-        self._guarded.policy.check_url(request.url or "")
+        self._guarded.policy.called_url(request.url or "")
         answer = exchange.send(request)
         response: Response = dispatch_hook("response", request.hooks, answer)  # type: ignore[no-untyped-call]
         response.encoding = get_encoding_from_headers(response.headers)

@@ -139,7 +139,7 @@ class GuardedSession:
             return ErrorClass.INTERNAL, "The method is not valid."
         hops_left = min(follow_redirects, MAX_FOLLOWED)
         while True:
-            request = _prepare(method, self.policy.check_url(url), headers, params, data, json, auth)
+            request = _prepare(method, self.policy.called_url(url), headers, params, data, json, auth)
             if request.hooks["response"]:
                 dispatch_hook("response", request.hooks, exchange.send(request))  # type: ignore[no-untyped-call]
             else:

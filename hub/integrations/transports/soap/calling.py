@@ -111,7 +111,7 @@ def probe(session: GuardedSession, connection: Connection, credentials: Credenti
 
 
 def _unsent(reason: str) -> Outcome:
-    return Outcome(None, ErrorClass.PROVIDER_ERROR, f"Nothing was sent: {reason}.")
+    return Outcome(None, ErrorClass.INVALID_INPUT, f"Nothing was sent: {reason}.")
 
 
 def _headers(connection: Connection, version: str, action: str) -> dict[str, str]:

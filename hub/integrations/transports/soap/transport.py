@@ -123,7 +123,7 @@ class SoapTransport(Transport):
     ) -> Outcome:
         """See `Transport`."""
         if not is_installed():
-            return Outcome(None, ErrorClass.PROVIDER_ERROR, f"Nothing was sent: this integration {_MISSING}.")
+            return Outcome(None, ErrorClass.INVALID_INPUT, f"Nothing was sent: this integration {_MISSING}.")
         from hub.integrations.transports.soap.calling import call  # noqa: PLC0415 - see settings_faults
 
         return call(session, connection, prepared.wire, credentials, caps)
@@ -133,7 +133,7 @@ class SoapTransport(Transport):
     ) -> Outcome:
         """Read the WSDL again where it is fetched, else see whether the address answers at all."""
         if not is_installed():
-            return Outcome(None, ErrorClass.PROVIDER_ERROR, f"Nothing was sent: this integration {_MISSING}.")
+            return Outcome(None, ErrorClass.INVALID_INPUT, f"Nothing was sent: this integration {_MISSING}.")
         from hub.integrations.transports.soap.calling import probe  # noqa: PLC0415 - see settings_faults
 
         return probe(session, connection, credentials, caps)

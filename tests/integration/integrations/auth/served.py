@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -47,7 +48,8 @@ def serving(application: Callable[..., Any]) -> Iterator[Served]:
         yield served
     finally:
         # Its loop ends when nothing is left to watch.
-        server.trigger.pull_trigger(lambda: close_all(sockets))
+        with contextlib.suppress(OSError):  # it is awake, and ends by itself
+            server.trigger.pull_trigger(lambda: close_all(sockets))
         thread.join(5)
         server.task_dispatcher.shutdown()
 

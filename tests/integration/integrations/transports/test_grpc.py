@@ -374,7 +374,7 @@ def test_with_reflection_a_bad_input_is_found_before_anything_of_the_call_leaves
     assert call("Get", reflection=True, pool_key=key).ok
     before = len(peer.metadata)
     outcome = call(method, given, reflection=True, pool_key=key)
-    assert outcome.error_class is ErrorClass.REFUSED_BY_POLICY
+    assert outcome.error_class is ErrorClass.INVALID_INPUT
     assert said in outcome.message
     assert "canary" not in outcome.message
     assert len(peer.metadata) == before

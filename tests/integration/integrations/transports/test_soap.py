@@ -140,7 +140,7 @@ def test_what_does_not_fit_the_wsdl_is_never_sent(shop: Caller) -> None:
         assert {each.path for each in caught.value.fields} == expected
         return
     outcome = shop.call(*given)
-    assert (outcome.status, outcome.error_class) == (None, ErrorClass.PROVIDER_ERROR)
+    assert (outcome.status, outcome.error_class) == (None, ErrorClass.INVALID_INPUT)
     assert outcome.message.startswith("Nothing was sent: the input does not fit the WSDL:")
     assert {each["path"] for each in json.loads(outcome.body)["fields"]} == expected
 
@@ -187,7 +187,7 @@ def test_a_username_token_is_taken(kind: str) -> None:
 
 def test_a_username_token_needs_the_mode_basic(peer: SoapPeer, peer_url: str) -> None:
     outcome = caller(peer_url, wsse=True).call("get", {})
-    assert outcome.error_class is ErrorClass.PROVIDER_ERROR
+    assert outcome.error_class is ErrorClass.INVALID_INPUT
     assert "auth of the mode basic" in outcome.message
     assert peer.asked == []
 

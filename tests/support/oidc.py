@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-import pytest
 import requests
+
+from tests.support.peers import absent
 
 NODE = Path(__file__).parent / "node"
 CODE = "authorization_code"
@@ -83,9 +84,9 @@ def serving_oidc(**options: Any) -> Iterator[Oidc]:
     """
     node = shutil.which("node")
     if node is None:
-        pytest.skip("Node is not installed")
+        absent("Node is not installed")
     if not (NODE / "node_modules" / "oidc-provider").exists():
-        pytest.skip("oidc-provider is not installed: run tests/support/node/install")
+        absent("oidc-provider is not installed: run tests/support/node/install")
     process = subprocess.Popen(
         [node, "oidc.js", json.dumps(options)],
         cwd=NODE,

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import pytest
 import trustme
 from moto.server import ThreadedMotoServer
+
+from tests.support.peers import absent
 
 with warnings.catch_warnings():
     # Up to Python 3.11 pyftpdlib takes asyncore from the standard library, which deprecates it.
@@ -124,7 +125,7 @@ def running_ftps(
 ) -> Iterator[int]:
     """Serve a directory; returns the port."""
     if not hasattr(handlers, "TLS_FTPHandler"):
-        pytest.skip("pyftpdlib speaks TLS only with pyopenssl")
+        absent("pyftpdlib speaks TLS only with pyopenssl")
     logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(root), perm="elradfmwMT")

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import trustme
 
+from tests.support.peers import absent
 from tests.support.waiting import until
 
 PASSWORD = "correct-horse-ünïcode"
@@ -53,7 +53,7 @@ def running_mariadb() -> Iterator[Mariadb]:
     """Make a cluster and run it, or skip."""
     binary = server_binary()
     if binary is None:
-        pytest.skip("no MariaDB on this machine (apt-get install mariadb-server)")
+        absent("no MariaDB on this machine (apt-get install mariadb-server)")
     home = Path(tempfile.mkdtemp(prefix="hub-maria-"))
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")

@@ -116,6 +116,12 @@ _PUBLISH: dict[str, Any] = {
             "description": "Makes a repeat of this request harmless for a day.",
         },
         {
+            "name": "traceparent",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "W3C trace context: goes on with deliveries, and with what flows start.",
+        },
+        {
             "name": "partial",
             "in": "query",
             "schema": {"type": "boolean", "default": False},

@@ -159,7 +159,9 @@ class DeliverySource:
             self._directory.refresh(conn, {row.tenant_id for row in rows})
             messages = store.load_messages(conn, {row.message_id for row in rows}, max_bytes=_CLAIM_BYTES)
             envelopes = {
-                key: Envelope.of(row, row.expires_at) for key, row in messages.items() if row.data is not None
+                key: Envelope.of(row, row.expires_at, row.traceparent)
+                for key, row in messages.items()
+                if row.data is not None
             }
             expired = {key for key, row in messages.items() if row.expired}
             jobs: list[Job] = []

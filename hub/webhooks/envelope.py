@@ -32,6 +32,7 @@ class Envelope(msgspec.Struct, eq=False):
         data: the publisher's JSON text.
         body: the bytes of the request.
         expires_at: what is not delivered by then is not sent any more.
+        traceparent: W3C trace context that is sent with it.
         parsed: see `document`.
     """
 
@@ -43,6 +44,7 @@ class Envelope(msgspec.Struct, eq=False):
     data: str
     body: bytes
     expires_at: datetime | None = None
+    traceparent: str | None = None
     parsed: Any = None
 
     def document(self) -> Any:
@@ -56,7 +58,9 @@ class Envelope(msgspec.Struct, eq=False):
         return self.expires_at is not None and self.expires_at <= at
 
     @classmethod
-    def of(cls, row: Row[Any], expires_at: datetime | None = None) -> Envelope:
+    def of(
+        cls, row: Row[Any], expires_at: datetime | None = None, traceparent: str | None = None
+    ) -> Envelope:
         """Build it from a message row; `data` goes out byte for byte as it was published."""
         stamp = timestamp_of(row.created_at)
         return cls(
@@ -68,6 +72,7 @@ class Envelope(msgspec.Struct, eq=False):
             row.data,
             body_of(row.type, stamp, row.data),
             expires_at,
+            traceparent,
         )
 
 

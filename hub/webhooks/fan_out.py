@@ -188,7 +188,7 @@ class FanOut:
             writing.done.append(message.id)
             writing.nowhere[message.id] = "schema_invalid"
             return
-        envelope = Envelope.of(message, message.expires_at)
+        envelope = Envelope.of(message, message.expires_at, message.traceparent)
         # A wide message comes again for its next step; what begins with it began with the first.
         begins = (
             kind == "events"

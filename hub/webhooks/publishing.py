@@ -31,12 +31,14 @@ class Publication:
         events: at least one.
         source: the door: `http`, `celery`, `incoming`, `test`.
         idempotency: the request's key and the hash of its body.
+        traceparent: W3C trace context that goes on with them.
     """
 
     tenant_id: uuid.UUID
     events: Sequence[Event]
     source: str
     idempotency: tuple[str, bytes] | None = None
+    traceparent: str | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -96,6 +98,7 @@ def _row(publication: Publication, event: Event) -> store.NewMessage:
         options.ordering_key,
         options.deliver_at,
         options.expires_at,
+        publication.traceparent,
     )
 
 

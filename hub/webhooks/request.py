@@ -97,10 +97,19 @@ def build(job: Job, stamp: int) -> Built:
         own, own_shown = _with_changes(job)
     else:
         own, own_shown = (*_FIXED, *target.headers), _FIXED_SHOWN + target.shown_headers
+    trace = job.envelope.traceparent
+    # A batch has events of many traces; a header of the endpoint's own goes before.
+    if trace is not None and target.batch_size == 1 and not _names(own, "traceparent"):
+        signed.append(f"traceparent: {trace}")
+        shown += f',"traceparent":"{trace}"'
     if job.token is not None:
         signed.append(f"Authorization: Bearer {job.token}")
         shown += ',"authorization":"***"'
     return Built([*own, *signed], body, msgspec.Raw(f"{{{own_shown}{shown}}}".encode()))
+
+
+def _names(lines: Sequence[str], name: str) -> bool:
+    return any(line.partition(":")[0].lower() == name for line in lines)
 
 
 def _with_changes(job: Job) -> tuple[Sequence[str], str]:

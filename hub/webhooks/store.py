@@ -301,7 +301,7 @@ def load_messages(
         return {}
     rows = conn.execute(
         text(
-            "SELECT id, type, event_id, source, created_at, expires_at, expires_at < now() AS expired,"
+            "SELECT id, type, event_id, source, created_at, expires_at, expires_at < now() AS expired, traceparent,"
             " CASE WHEN CAST(:max_bytes AS bigint) IS NULL OR bytes <= :max_bytes OR bytes = size THEN data END AS data"
             " FROM (SELECT *, octet_length(data) AS size, sum(octet_length(data)) OVER (ORDER BY id) AS bytes"
             "         FROM hub.message WHERE id = ANY (CAST(:ids AS uuid[]))"

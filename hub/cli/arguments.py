@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -28,6 +28,19 @@ def read_json(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     except RecursionError:
         raise click.BadParameter("nested too deeply") from None
     return Json(text)
+
+
+def read_object(ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """A click callback: a JSON object, given likewise; None when it is not given.
+
+    Raises:
+        click.BadParameter: it is none, or cannot be read.
+    """
+    text = read_json(ctx, param, value)
+    given = None if text is None else json.loads(text)
+    if given is not None and not isinstance(given, dict):
+        raise click.BadParameter("must be a JSON object")
+    return given
 
 
 def _text(value: str) -> str:

@@ -1,88 +1,81 @@
-"""`hub execute`: execute an operation of an integration."""
+"""`hub execute`: execute an operation of an integration, or only try it."""
 
 from __future__ import annotations
 
-import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.arguments import read_json
+from hub.cli.arguments import read_object
 from hub.cli.connection import api
+from hub.cli.moments import read_coming
 from hub.cli.nouns import INTEGRATION, find
-from hub.cli.output import as_json_option, console, show_json, show_record
-from hub.db.states import State
+from hub.cli.output import as_json_option, show_json, show_rows
+from hub.cli.waiting import answer_of, show_answer, wait_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from hub.cli.output import Columns
+    from hub.client.results import ExecutionDryRun
 
-    from hub.client.http import HttpClient
-
-_POLL_SECONDS = 0.25
-_LONGEST_WAIT = 60.0
-
-
-def _read_object(ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, Any]:
-    text = read_json(ctx, param, value)
-    given = {} if text is None else json.loads(text)
-    if not isinstance(given, dict):
-        raise click.BadParameter("must be a JSON object with `path`, `query`, `headers`, `body`")
-    return given
+_LINK_COLUMNS: Columns = {
+    "link": "link",
+    "result": "result",
+    "ms": lambda row: f"{row['ms']:.3f}",
+    "message": "message",
+}
 
 
 @click.command()
 @click.argument("integration", metavar="INTEGRATION")
 @click.argument("operation")
 @click.option(
-    "--input",
-    "given",
-    callback=_read_object,
-    help='JSON, @file or -; e.g. \'{"path": {"id": 42}}\'.',
+    "--input", "given", callback=read_object, help='JSON, @file or -; e.g. \'{"path": {"id": 42}}\'.'
 )
+@click.option("--user", help="On whose behalf, for access rules and limits.")
+@click.option("--component", help="Which part of your system asks.")
+@click.option("--at", "not_before", callback=read_coming, help="Then at the earliest: 90m, 2h, or a time.")
+@click.option("--idempotency-key", help="The same request with the same key is done once.")
+@wait_option
 @click.option(
-    "--wait", type=click.FloatRange(0, 3600), help="Seconds to wait for the end; exit 1 unless it succeeded."
+    "--dry-run", is_flag=True, help="Only show what it would do, link by link; exit 1 unless it would call."
 )
 @as_json_option
 def execute(
-    integration: str, operation: str, given: dict[str, Any], wait: float | None, as_json: bool
+    integration: str,
+    operation: str,
+    given: dict[str, Any] | None,
+    wait: float | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: str | None,
 ) -> None:
     """Execute OPERATION of INTEGRATION, which is a name or an id (`int_…`)."""
+    refused = [name for name, value in options.items() if value is not None and name != "user"]
+    if dry_run and (refused or wait is not None):
+        raise click.UsageError("With --dry-run there is nothing to wait for, to repeat or to put off.")
     with api() as hub:
-        chosen = find(hub, INTEGRATION, integration)
-        if wait is None:
-            answer: Mapping[str, Any] = hub.execute(chosen, operation, given)
+        key = find(hub, INTEGRATION, integration)
+        if dry_run:
+            tried = hub.dry_run_execution(key, operation, given, user=options["user"])
         else:
-            with console(stderr=True).status("Waiting for the result…"):
-                answer = _execute_and_wait(hub, chosen, operation, given, wait)
-    if as_json:
-        show_json(answer)
-    else:
-        _show(answer)
-    if wait is not None and answer["state"] != State.DONE:
-        if not State(answer["state"]).finished:
-            click.echo(
-                f"hub: It has not ended after {wait:g} s; see `hub executions show {answer['id']}`.", err=True
+            answer = answer_of(
+                hub, lambda seconds: hub.execute(key, operation, given, wait=seconds, **options), wait
             )
+    if not dry_run:
+        show_answer(answer, wait, as_json=as_json)
+        return
+    if as_json:
+        show_json(tried)
+    else:
+        _show_links(tried)
+    if not tried["would_call"]:
         raise click.exceptions.Exit(1)
 
 
-def _execute_and_wait(
-    hub: HttpClient, integration: str, operation: str, given: dict[str, Any], wait: float
-) -> Mapping[str, Any]:
-    deadline = time.monotonic() + wait
-    answer: Mapping[str, Any] = hub.execute(integration, operation, given, wait=min(wait, _LONGEST_WAIT))
-    while not State(answer["state"]).finished and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-        answer = hub.get_execution(answer["id"])
-    return answer
-
-
-def _show(answer: Mapping[str, Any]) -> None:
-    result = answer.get("result")
-    if result is None:
-        show_record({name: answer[name] for name in ("id", "state", "error") if name in answer})
-        return
-    click.echo(f"{answer['id']} {answer['state']} {result['status']}", err=True)
-    data = result["data"]
-    click.echo(data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False))
+def _show_links(tried: ExecutionDryRun) -> None:
+    """Each link with its result and time, then the command that sends the same."""
+    show_rows(tried["links"], _LINK_COLUMNS)
+    if tried["curl"] is not None:
+        click.echo(tried["curl"])
+    if tried["curl_note"] is not None:
+        click.echo(tried["curl_note"], err=True)

@@ -30,7 +30,18 @@ COMMANDS = {
     "listen": ("hub.cli.listen", "listen", "Show events as they come; forward them to this machine."),
     "event-types": ("hub.cli.event_types", "event_types", "List, show, import and check event types."),
     "execute": ("hub.cli.execute", "execute", "Execute an operation of an integration."),
-    "executions": ("hub.cli.executions", "executions", "List and show executions."),
+    "executions": (
+        "hub.cli.executions",
+        "executions",
+        "List, show, cancel, repeat and record executions.",
+    ),
+    "curl": ("hub.cli.curl", "curl", "Print the curl command of a call, secrets masked."),
+    "integrations": (
+        "hub.cli.integrations",
+        "integrations",
+        "Look after integrations: apply files, test, compare versions.",
+    ),
+    "schedules": ("hub.cli.schedules", "schedules", "Look after schedules of executions."),
     "endpoints": (
         "hub.cli.endpoints",
         "endpoints",

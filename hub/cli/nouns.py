@@ -53,19 +53,22 @@ class Noun:
         return f"({self.kind.value}_ and 32 hex digits){listed}."
 
 
-INTEGRATION = Noun("an integration", Kind.INTEGRATION)
+INTEGRATION = Noun("an integration", Kind.INTEGRATION, "hub integrations list")
 ENDPOINT = Noun("an endpoint", Kind.ENDPOINT, "hub endpoints list")
 SOURCE = Noun("a source", Kind.SOURCE, "hub sources list")
 EVENT = Noun("an event", Kind.MESSAGE)
 DELIVERY = Noun("a delivery", Kind.DELIVERY, "hub deliveries list")
 EXECUTION = Noun("an execution", Kind.EXECUTION, "hub executions list")
+BATCH = Noun("a batch", Kind.BATCH)
+SCHEDULE = Noun("a schedule", Kind.SCHEDULE, "hub schedules list")
 REPLAY = Noun("a replay", Kind.REPLAY, "hub replay list")
 REQUEST = Noun("a source's request", Kind.RECEIPT, "hub sources requests SOURCE")
 API_KEY = Noun("an API key", Kind.API_KEY, "hub api-keys list")
-_NAMED: dict[Noun, Literal["integrations", "endpoints", "sources"]] = {
+_NAMED: dict[Noun, Literal["integrations", "endpoints", "sources", "schedules"]] = {
     INTEGRATION: "integrations",
     ENDPOINT: "endpoints",
     SOURCE: "sources",
+    SCHEDULE: "schedules",
 }
 
 
@@ -74,7 +77,7 @@ def find(hub: HttpClient, noun: Noun, given: str) -> str:
 
     Args:
         hub: where it is looked for, when a name is given.
-        noun: `INTEGRATION`, `ENDPOINT` or `SOURCE`.
+        noun: `INTEGRATION`, `ENDPOINT`, `SOURCE` or `SCHEDULE`.
         given: its id or its name.
 
     Raises:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from hub.integrations.executions.pump import Ended
+    from hub.integrations.executions.job import Ended
     from hub.transforms import Sandbox
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,9 @@ from hub.core.settings import get_settings
 from hub.db.engine import get_engine
 from hub.integrations.directory import Directory
 from hub.integrations.executions.cutting import Watch
-from hub.integrations.executions.pump import CallsUnderWay, ExecutionSource, Job, Result, make_runner
+from hub.integrations.executions.job import CallsUnderWay, Job, Result
+from hub.integrations.executions.pump import ExecutionSource
+from hub.integrations.executions.running import make_runner
 from hub.queue.contracts import Doorbell, TaskName
 from workers import context
 from workers.pumping import run_pump

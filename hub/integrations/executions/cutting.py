@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from hub.integrations.executions.pump import CallsUnderWay
+    from hub.integrations.executions.job import CallsUnderWay
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from hub.integrations.executions.pump import Job
+    from hub.integrations.executions.job import Job
     from hub.integrations.registry.schemas import Quota
 
 

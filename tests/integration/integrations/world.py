@@ -22,8 +22,9 @@ from hub.core.clock import SystemClock
 from hub.core.settings import load_settings
 from hub.integrations.directory import Directory
 from hub.integrations.executions.accepting import Doors
-from hub.integrations.executions.pump import Announce, CallsUnderWay, ExecutionSource
-from hub.integrations.executions.pump import make_runner as make_call_runner
+from hub.integrations.executions.job import Announce, CallsUnderWay
+from hub.integrations.executions.pump import ExecutionSource
+from hub.integrations.executions.running import make_runner as make_call_runner
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.pipeline.tools import Limits
 from hub.monitoring.checks import CheckSource

@@ -1,0 +1,119 @@
+"""An execution that was claimed, what came of it, and the calls that are under way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hub.integrations.pipeline.call import Stopped
+from hub.integrations.pipeline.chain import Made
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+    from datetime import date, datetime
+
+    from sqlalchemy import Connection
+
+    from hub.db.states import State
+    from hub.integrations.executions.store import Result as End
+    from hub.integrations.pipeline.call import Call
+    from hub.integrations.target import Target
+
+#: Part of a lease that a call may take; the rest is for recording it.
+CALL_SHARE = 0.8
+
+
+@dataclass(slots=True)
+class Job:
+    """One execution, claimed. `started_at`, `idempotent` and `call` are set when its call begins."""
+
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    fence: int
+    attempt: int
+    step: int
+    integration_id: uuid.UUID
+    operation: str
+    input: Any
+    lapses: int
+    target: Target | None
+    caller: uuid.UUID | None = None
+    user: str | None = None
+    traceparent: str | None = None
+    depth: int = 0
+    reason: str | None = None
+    flow_id: uuid.UUID | None = None
+    mapping: str | None = None
+    over_quota: float | None = None
+    #: The day on which its call was counted; None: it was not.
+    counted: date | None = None
+    started_at: datetime | None = None
+    idempotent: bool = False
+    call: Call | None = None
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for its call, by the definition; 0 without an integration."""
+        if self.target is None:
+            return 0.0
+        form = self.target.operations.get(self.operation)
+        return (None if form is None else form.timeout) or self.target.timeout
+
+    @property
+    def event(self) -> Any:
+        """The event that a flow was started by; None for other executions."""
+        return self.input if self.flow_id is not None else None
+
+
+#: A job and what came of it; None: it was given up at shutdown.
+Result = tuple[Job, Made | Stopped | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An execution that is at its end, for those who are told of it."""
+
+    job: Job
+    state: State
+    reason: str | None
+    end: End
+
+
+#: Writes what others are to hear of ended executions, in the transaction that ends them; gives back what is to be done
+#: after its commit.
+Announce = Callable[["Connection", "Sequence[Ended]"], Callable[[], None] | None]
+
+
+class CallsUnderWay:
+    """The calls of a process that have left it: what can be cut off. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[uuid.UUID, Job] = {}
+
+    def add(self, job: Job) -> None:
+        """Its call begins."""
+        with self._lock:
+            self._jobs[job.id] = job
+
+    def remove(self, job: Job) -> None:
+        """Its call ended."""
+        with self._lock:
+            self._jobs.pop(job.id, None)
+
+    def claims(self) -> dict[uuid.UUID, int]:
+        """Their fences by id."""
+        with self._lock:
+            return {one: job.fence for one, job in self._jobs.items()}
+
+    def cut_off(self, ids: Collection[uuid.UUID]) -> int:
+        """End these calls; how many there were."""
+        with self._lock:
+            found = [job for one in ids if (job := self._jobs.get(one)) is not None and job.call is not None]
+        for job in found:
+            assert job.call is not None
+            job.call.cancellation.cancel()
+        return len(found)

@@ -23,6 +23,8 @@ _NOT_DECLARED = frozenset({"id", "version", "created_by", "created_at", "updated
 _SECRET = frozenset({"last4", "fingerprint"})
 _TAG = "tag:yaml.org,2002:"
 _WIDTH = 100
+#: Line breaks of YAML 1.1, which are read back only with an escape.
+_OLD_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
 
 @click.command()
@@ -89,6 +91,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    if _OLD_BREAKS.search(text):
+        return dumper.represent_scalar(f"{_TAG}str", text, style='"')
     return dumper.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
 
 

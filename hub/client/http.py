@@ -14,6 +14,7 @@ from hub.client.routes.endpoints import EndpointCalls
 from hub.client.routes.event_types import EventTypeCalls
 from hub.client.routes.events import EventCalls
 from hub.client.routes.executions import ExecutionCalls
+from hub.client.routes.flows import FlowCalls
 from hub.client.routes.grants import GrantCalls
 from hub.client.routes.integrations import IntegrationCalls
 from hub.client.routes.replays import ReplayCalls
@@ -34,6 +35,7 @@ _LISTS = Literal[
     "integrations",
     "executions",
     "schedules",
+    "flows",
 ]
 
 
@@ -46,6 +48,7 @@ class HttpClient(
     IntegrationCalls,
     ExecutionCalls,
     ScheduleCalls,
+    FlowCalls,
     GrantCalls,
     Closing,
 ):

@@ -49,6 +49,7 @@ from hub.client.results.executions import (
     PreparedRequest,
     Schedule,
 )
+from hub.client.results.flows import Flow, FlowTest
 from hub.client.results.integrations import (
     Applied,
     AppliedAll,
@@ -104,6 +105,8 @@ __all__ = [
     "ExecutionDetail",
     "ExecutionDryRun",
     "ExecutionInput",
+    "Flow",
+    "FlowTest",
     "Grant",
     "ImportReport",
     "Integration",

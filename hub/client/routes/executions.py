@@ -143,6 +143,8 @@ class ExecutionCalls(Calls):
         status: int | None = None,
         batch: str | None = None,
         schedule: str | None = None,
+        flow: str | None = None,
+        event: str | None = None,
         user: str | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
@@ -159,6 +161,8 @@ class ExecutionCalls(Calls):
             status: of the service's answer.
             batch: `bat_…`.
             schedule: `sch_…`.
+            flow: `flw_…`.
+            event: `msg_…`, which started them.
             user: on whose behalf.
             since: accepted then or later: a time with its zone, or RFC 3339 text.
             until: accepted before.
@@ -174,6 +178,8 @@ class ExecutionCalls(Calls):
             status=status,
             batch=batch,
             schedule=schedule,
+            flow=flow,
+            event=event,
             user=user,
             since=time_text(since),
             until=time_text(until),

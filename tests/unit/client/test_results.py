@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from hub.client import results
 from hub.client.results import events
+from hub.flows import schemas as flows
 from hub.integrations.executions import schemas as executions
 from hub.integrations.grants import schemas as grants
 from hub.integrations.registry import api as registry
@@ -59,6 +60,8 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.ExecutionDetail, executions.ExecutionDetail),
     (results.ExecutionDryRun, executions.DryRun),
     (results.ExecutionInput, executions.ExecuteIn),
+    (results.Flow, flows.Flow),
+    (results.FlowTest, flows.FlowTest),
     (results.Grant, grants.GrantView),
     (results.Integration, integrations.Integration),
     (results.IntegrationKinds, registry.Kinds),

@@ -56,7 +56,6 @@ NEVER_SENT = frozenset(
         ErrorClass.CONNECT_REFUSED,
         ErrorClass.CONNECT_TIMEOUT,
         ErrorClass.TLS,
-        ErrorClass.INVALID_INPUT,
     }
 )
 """Classes of calls whose request surely did not arrive: repeating one cannot double an effect."""

@@ -39,6 +39,7 @@ def given_up(job: Job) -> tuple[Decision, Attempt | None]:
 
 
 def completion(job: Job, decision: Decision, attempt: Attempt | None) -> Completion:
+    """The end of its lease."""
     return Completion(
         job.id,
         job.tenant_id,
@@ -64,12 +65,14 @@ def spent(job: Job, came: Made | Stopped | None) -> tuple[Job, int, int] | None:
 
 
 def sample(job: Job, outcome: Outcome, at: datetime) -> Sample:
+    """Its call, for the counters."""
     return Sample(
         job.tenant_id, job.integration_id, at, outcome.ok, outcome.timings.total_ms, len(outcome.body)
     )
 
 
 def end_of(job: Job, made: Made) -> End:
+    """The end of an execution by what its call brought."""
     outcome = made.outcome
     data, base64 = encode_body(outcome.body)
     error = error_of(outcome, recoverable=is_retryable(outcome))
@@ -103,6 +106,7 @@ def _request(made: Made) -> dict[str, Any] | None:
 
 
 def no_answer(job: Job, kind: str, message: str) -> End:
+    """The end of an execution without an answer."""
     error = {"type": kind, "message": message, "recoverable": False}
     return End(id=job.id, error=error, error_class=kind)
 

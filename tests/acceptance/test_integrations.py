@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -86,22 +90,17 @@ def test_an_event_becomes_a_call_and_its_answer_an_event_in_one_trace(
             name=word, base_url=crm.url, operations={"create_deal": {"method": "POST", "path": "/deals"}}
         )
         endpoint = hub.http.create_endpoint(name=word, url=inbox.url, event_types=[f"{word}.*"])
-        flow = ask(
-            hub,
-            "POST",
-            "/flows",
-            json={
-                "name": word,
-                "event_types": [f"{word}.paid"],
-                "filter": {"data.total": {"$gt": 100}},
-                "integration": integration["id"],
-                "operation": "create_deal",
-                "mapping": [{"rename": {"data": "body"}}, {"pick": ["body"]}],
-                "publish": [
-                    {"on": "succeeded", "event_type": f"{word}.made", "mapping": [{"pick": ["data.deal"]}]}
-                ],
-            },
+        flow = hub.http.create_flow(
+            word,
+            [f"{word}.paid"],
+            integration["id"],
+            "create_deal",
+            filter={"data.total": {"$gt": 100}},
+            mapping=[{"rename": {"data": "body"}}, {"pick": ["body"]}],
+            publish=[{"on": "succeeded", "event_type": f"{word}.made", "mapping": [{"pick": ["data.deal"]}]}],
         )
+        tried = hub.http.test_flow(flow["id"], f"{word}.paid", {"total": 200})
+        assert (tried["starts"], tried["input"]) == (True, {"body": {"total": 200}})
         for total in (20, 200):
             ask(
                 hub,
@@ -116,7 +115,7 @@ def test_an_event_becomes_a_call_and_its_answer_an_event_in_one_trace(
     assert [json.loads(call.body) for call in calls] == [{"total": 200}], (
         "the filter keeps the small one away"
     )
-    (execution,) = executions(hub, flow=flow["id"])
+    (execution,) = hub.http.list_executions(flow=flow["id"])["data"]
     assert (execution["source"], execution["state"], execution["trace_id"]) == ("flow", "done", TRACE)
     delivered = [(json.loads(one.body)["type"], json.loads(one.body)["data"]) for one in inbox.requests]
     assert sorted(delivered, key=repr) == sorted(
@@ -129,7 +128,7 @@ def test_an_event_becomes_a_call_and_its_answer_an_event_in_one_trace(
     )
     seen = [*calls, *inbox.requests]
     assert {request.headers["traceparent"].split("-")[1] for request in seen} == {TRACE}
-    ask(hub, "DELETE", f"/flows/{flow['id']}")
+    hub.http.delete_flow(flow["id"])
     hub.http.delete_endpoint(endpoint["id"])
 
 
@@ -211,6 +210,50 @@ def test_thirty_calls_ask_for_one_token(hub: RunningHub, inbox: Inbox, word: str
     grant = ask(hub, "GET", f"/integrations/{integration['id']}/grant")
     assert (grant["state"], grant["version"]) == ("active", 1)
     assert "canary-access-token" not in json.dumps(grant)
+
+
+def command(hub: RunningHub, *arguments: str, **variables: str) -> str:
+    """What `hub …` prints."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+    answer = subprocess.run(
+        [sys.executable, "-m", "hub.cli.main", *arguments],
+        env={**given, "HUB_URL": hub.url, "HUB_API_KEY": hub.api_key, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def test_a_file_is_applied_called_and_shown_as_curl(
+    hub: RunningHub, inbox: Inbox, word: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "crm.yaml"
+    file.write_text(
+        f"""
+name: {word}
+base_url: {inbox.url}
+auth: {{mode: bearer, token: "${{CRM_TOKEN}}"}}
+operations:
+  get_user: {{path: "/users/{{id}}"}}
+"""
+    )
+    secret = {"CRM_TOKEN": "canary-file-token"}
+    assert "created" in command(hub, "integrations", "apply", str(file), "--yes", **secret)
+    assert "unchanged" in command(hub, "integrations", "apply", str(file), "--yes", **secret)
+    given = ("get_user", "--input", '{"path": {"id": 7}}')
+    shown = command(hub, "curl", word, *given)
+    assert f"{inbox.url}/users/7" in shown
+    assert "***" in shown
+    assert not inbox.requests, "nothing was called so far"
+    (found,) = [one for one in hub.http.list_integrations(search=word)["data"] if one["name"] == word]
+    done = hub.http.execute(found["id"], "get_user", {"path": {"id": 7}}, wait=20)
+    assert done["state"] == "done"
+    (request,) = inbox.requests
+    assert request.headers["authorization"] == "Bearer canary-file-token"
+    assert "canary-file-token" not in shown
 
 
 def device_provider(typed: list[bool]) -> Callable[[Request], Answer]:

@@ -14,6 +14,7 @@ from hub.integrations.executions.cutting import Watch
 from hub.integrations.executions.job import CallsUnderWay, Job, Result
 from hub.integrations.executions.pump import ExecutionSource
 from hub.integrations.executions.running import make_runner
+from hub.queue.alarm import Alarm
 from hub.queue.contracts import Doorbell, TaskName
 from workers import context
 from workers.pumping import run_pump
@@ -42,6 +43,11 @@ def _runner() -> ThreadRunner[Job, Result]:
 
 
 @lru_cache(maxsize=1)
+def _alarm() -> Alarm:
+    return Alarm(lambda: context.get_bell().ring(TaskName.EXECUTIONS_RUN))
+
+
+@lru_cache(maxsize=1)
 def _source() -> ExecutionSource:
     """Keeps the directory of integrations between pumps."""
     return ExecutionSource(
@@ -52,6 +58,7 @@ def _source() -> ExecutionSource:
         owner=context.owner(),
         lease=get_settings().lease_seconds,
         announce=context.get_announcer().announce,
+        alarm=_alarm().set,
     )
 
 

@@ -56,6 +56,7 @@ class ExecutionSource:
         owner: this worker's name, written into leases and attempts.
         lease: seconds that a claim lasts.
         announce: tells others of ended executions.
+        alarm: is told in how many seconds something that was put off falls due.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ExecutionSource:
         owner: str,
         lease: float,
         announce: Announce | None = None,
+        alarm: Callable[[float], object] | None = None,
     ) -> None:
         self._engine = engine
         self._directory = directory
@@ -76,6 +78,7 @@ class ExecutionSource:
         self._owner = owner
         self._lease = lease
         self._announce = announce
+        self._alarm = alarm
 
     def claim(self, limit: int) -> tuple[list[Job], bool]:
         """Lease up to `limit` executions, each with its integration as it is now."""
@@ -143,6 +146,7 @@ class ExecutionSource:
                 kept = keep_end(job.target, job.input, end, decision.state)
                 ended[job.id] = Ended(job, decision.state, decision.reason, kept)
         prepared = store.EXECUTIONS.prepare(completions, worker=self._owner)
+        put_off = {round(one.due_in, 2) for one in completions if one.state is State.DUE}
 
         def write() -> None:
             after: Callable[[], None] | None = None
@@ -161,6 +165,9 @@ class ExecutionSource:
                     store.release_needing_reauth(conn, waiting, only_granted=True)
             if after is not None:
                 after()
+            if self._alarm is not None:
+                for seconds in put_off:
+                    self._alarm(seconds)
 
         return write
 

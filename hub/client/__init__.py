@@ -38,6 +38,12 @@ What a receiver calls on each webhook, and what shows the events of a tenant as 
         for event in events:
             print(event.type, event.data)
 
+In your own tests, executions that were recorded with `hub executions record` answer without a hub:
+
+    from hub.client.testing import FixtureClient
+
+    hub = FixtureClient("tests/fixtures")
+
 Errors: see `hub.client.errors`.
 """
 

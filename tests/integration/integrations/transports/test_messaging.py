@@ -1,0 +1,544 @@
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP as MAIL_POLICY
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import amqp
+import pytest
+import redis
+import trustme
+
+from hub.core.secret import Secret
+from hub.integrations.auth.mode import Credentials
+from hub.integrations.transports.messaging import MessagingTransport
+from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
+from hub.net import AddressPolicy, ErrorClass
+from hub.net.cancellation import Cancellation
+from hub.net.identity import TlsIdentity
+from tests.integration.integrations.transports.calls import Caller, basic
+from tests.integration.integrations.transports.conformance import LARGE_BYTES, Conformance
+from tests.integration.integrations.transports.message_peers import (
+    PASSWORD,
+    USER,
+    Mailbox,
+    running_mqtt,
+    running_rabbitmq,
+    running_smtp,
+)
+from tests.integration.integrations.transports.relay import Relay, relaying
+
+AUTHORITY = trustme.CA()
+LOGIN = basic(USER, PASSWORD)
+
+
+def server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1", "localhost", "peer.test").configure_cert(context)
+    return context
+
+
+def tls() -> TlsIdentity:
+    return TlsIdentity(ca=AUTHORITY.cert_pem.bytes())
+
+
+def caller_of(url: str, operations: dict[str, Any], credentials: Credentials = LOGIN, **more: Any) -> Caller:
+    return Caller(MessagingTransport(), url, credentials, operations, **more)
+
+
+def tcp(port: int) -> Callable[[], socket.socket]:
+    return lambda: socket.create_connection(("127.0.0.1", port))
+
+
+# Redis
+
+
+@pytest.fixture(scope="module")
+def valkey(valkey_url: str) -> Iterator[Callable[[], socket.socket]]:
+    """How to connect to the server; it knows a user with a password."""
+    with redis.Redis.from_url(valkey_url) as admin:
+        admin.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "~*", "&*", "+@all")
+    parts = urlsplit(valkey_url)
+
+    def connect() -> socket.socket:
+        if parts.scheme != "unix":
+            return socket.create_connection((parts.hostname or "", parts.port or 6379))
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(parts.path)
+        return sock
+
+    yield connect
+    with redis.Redis.from_url(valkey_url) as admin:
+        admin.execute_command("ACL", "DELUSER", USER)
+
+
+@pytest.fixture
+def redis_relay(valkey: Callable[[], socket.socket]) -> Iterator[Relay]:
+    with relaying(valkey) as relay:
+        yield relay
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+REDIS: dict[str, Any] = {
+    "add": {"action": "publish", "stream": "orders:{shop}", "max_length": 1000, "headers": {"source": "hub"}},
+    "read": {"action": "consume", "stream": "orders:{shop}", "count": 10, "wait_seconds": 0, "ack": False},
+    "work": {"action": "consume", "stream": "orders:a", "group": "g", "count": 2, "wait_seconds": 0.1},
+    "push": {"action": "publish", "list": "jobs"},
+    "pop": {"action": "consume", "list": "jobs", "count": 10, "wait_seconds": 0},
+    "pop_later": {"action": "consume", "list": "jobs", "count": 10, "wait_seconds": 20},
+    "peek": {"action": "consume", "list": "jobs", "count": 10, "wait_seconds": 0, "ack": False},
+    "tell": {"action": "publish", "channel": "news"},
+}
+
+
+@pytest.fixture
+def redis_caller(redis_relay: Relay, store: redis.Redis) -> Caller:
+    database = store.get_connection_kwargs()["db"]
+    return caller_of(f"redis://127.0.0.1:{redis_relay.port}/{database}", REDIS)
+
+
+def test_entries_of_a_stream_come_back(redis_caller: Caller, store: redis.Redis, redis_relay: Relay) -> None:
+    given = {"parameters": {"shop": "a"}, "json": {"n": 1, "ü": "✓"}, "headers": {"trace": "x"}}
+    first = redis_caller.result("add", given)["id"]
+    second = redis_caller.result("add", {"parameters": {"shop": "a"}, "fields": {"plain": "1"}})["id"]
+    assert [entry[0] for entry in store.xrange("orders:a") or []] == [first, second]
+    read = redis_caller.result("read", {"parameters": {"shop": "a"}})
+    assert read == {
+        "count": 2,
+        "messages": [
+            {"json": {"n": 1, "ü": "✓"}, "id": first, "fields": {"source": "hub", "trace": "x"}},
+            {"text": "", "id": second, "fields": {"plain": "1"}},
+        ],
+    }
+    after = redis_caller.result("read", {"parameters": {"shop": "a"}, "after": first})
+    assert [message["id"] for message in after["messages"]] == [second]
+    assert redis_relay.connections == 1
+
+
+def test_a_group_gets_each_entry_once(redis_caller: Caller, store: redis.Redis) -> None:
+    missing = redis_caller.call("work")
+    assert (missing.error_class, missing.headers["redis-error"]) == (ErrorClass.PROVIDER_ERROR, "NOGROUP")
+    store.xgroup_create("orders:a", "g", mkstream=True)
+    for number in range(3):
+        redis_caller.result("add", {"parameters": {"shop": "a"}, "text": str(number)})
+    assert [m["text"] for m in redis_caller.result("work")["messages"]] == ["0", "1"]
+    assert [m["text"] for m in redis_caller.result("work")["messages"]] == ["2"]
+    assert redis_caller.result("work") == {"count": 0, "messages": []}
+    assert store.xpending("orders:a", "g")["pending"] == 0
+
+
+def test_a_list_gives_what_fits_and_keeps_the_rest(redis_caller: Caller, store: redis.Redis) -> None:
+    for text in ("a" * 400, "b" * 400, "c" * 400):
+        redis_caller.result("push", {"text": text})
+    assert redis_caller.result("peek")["count"] == 3
+    assert redis_caller.result("pop", max_bytes=1_100)["count"] == 2
+    assert store.lrange("jobs", 0, -1) == ["c" * 400]
+    assert redis_caller.call("pop", max_bytes=300).error_class is ErrorClass.TOO_LARGE
+    assert store.llen("jobs") == 1
+    assert redis_caller.result("pop")["messages"] == [{"text": "c" * 400}]
+    assert redis_caller.result("pop")["count"] == 0
+
+
+def test_waiting_for_a_list_ends_with_the_first_element(redis_caller: Caller, store: redis.Redis) -> None:
+    threading.Timer(0.3, lambda: store.rpush("jobs", "x")).start()
+    assert redis_caller.result("pop_later")["messages"] == [{"text": "x"}]
+    assert store.llen("jobs") == 0
+
+
+def test_a_channel_says_how_many_heard_it(redis_caller: Caller) -> None:
+    assert redis_caller.result("tell", {"base64": "/w=="}) == {"receivers": 0}
+
+
+def test_errors_of_redis_keep_their_code(
+    redis_caller: Caller, store: redis.Redis, redis_relay: Relay
+) -> None:
+    store.set("jobs", "a text")
+    for _ in range(2):
+        outcome = redis_caller.call("push", {"text": "x"})
+        assert (outcome.error_class, outcome.headers["redis-error"]) == (
+            ErrorClass.PROVIDER_ERROR,
+            "WRONGTYPE",
+        )
+    assert redis_relay.connections == 1
+
+
+def test_redis_under_tls(valkey: Callable[[], socket.socket]) -> None:
+    with relaying(valkey, context=server_context()) as relay:
+        url = f"rediss://127.0.0.1:{relay.port}"
+        assert caller_of(url, REDIS, tls=tls()).probe().ok
+        assert caller_of(url, REDIS).probe().error_class is ErrorClass.TLS
+        assert caller_of(url, REDIS, settings={"tls": "require"}).probe().ok
+
+
+def test_cancelling_ends_the_waiting(redis_caller: Caller) -> None:
+    cancellation = Cancellation()
+    threading.Timer(0.5, cancellation.cancel).start()
+    outcome = redis_caller.call("pop_later", timeout=30, cancellation=cancellation)
+    assert outcome.error_class is ErrorClass.CANCELLED
+    assert outcome.timings.total_ms < 3000
+
+
+# AMQP
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[int]:
+    with running_rabbitmq() as port:
+        yield port
+
+
+AMQP: dict[str, Any] = {
+    "put": {"action": "publish", "queue": "{q}", "headers": {"source": "hub"}},
+    "route": {"action": "publish", "exchange": "amq.topic", "routing_key": "orders.{shop}"},
+    "nowhere": {"action": "publish", "exchange": "no.such", "routing_key": "x"},
+    "take": {"action": "consume", "queue": "{q}", "count": 5, "wait_seconds": 0.5},
+    "look": {"action": "consume", "queue": "{q}", "count": 5, "wait_seconds": 0.5, "ack": False},
+}
+
+
+@pytest.fixture
+def queue(rabbitmq: int) -> str:
+    name = uuid.uuid4().hex
+    with amqp.Connection(f"127.0.0.1:{rabbitmq}", userid=USER, password=PASSWORD) as admin:
+        channel = admin.channel()
+        channel.queue_declare(name, durable=True, auto_delete=False)
+        channel.queue_bind(name, "amq.topic", f"orders.{name}")
+    return name
+
+
+def test_messages_come_back_from_a_queue(rabbitmq: int, queue: str) -> None:
+    with relaying(tcp(rabbitmq)) as relay:
+        caller = caller_of(f"amqp://127.0.0.1:{relay.port}", AMQP)
+        q = {"parameters": {"q": queue}}
+        put = caller.result(
+            "put", {**q, "json": {"n": 1}, "headers": {"trace": "x"}}, idempotency_key="exe-1"
+        )
+        assert put == {"exchange": "", "routing_key": queue, "confirmed": True}
+        caller.result("put", {**q, "base64": "/w=="})
+        caller.result("route", {"parameters": {"shop": queue}, "text": "hey"})
+        looked = caller.result("look", q)
+        assert looked["count"] == 3
+        taken = caller.result("take", q)
+        assert taken["messages"] == [
+            {
+                "json": {"n": 1},
+                "id": "exe-1",
+                "headers": {"source": "hub", "trace": "x"},
+                "exchange": "",
+                "routing_key": queue,
+                "redelivered": True,
+            },
+            {
+                "base64": "/w==",
+                "headers": {"source": "hub"},
+                "exchange": "",
+                "routing_key": queue,
+                "redelivered": True,
+            },
+            {"text": "hey", "exchange": "amq.topic", "routing_key": f"orders.{queue}", "redelivered": True},
+        ]
+        assert caller.result("take", q)["count"] == 0
+        assert relay.connections == 1
+
+
+def test_what_no_queue_wants_is_an_error(rabbitmq: int) -> None:
+    caller = caller_of(f"amqp://127.0.0.1:{rabbitmq}", AMQP)
+    lost = caller.call("put", {"parameters": {"q": "no-such-queue"}, "text": "x"})
+    assert (lost.error_class, lost.headers["amqp-code"]) == (ErrorClass.PROVIDER_ERROR, "312")
+    for operation, given in (
+        ("nowhere", {"text": "x"}),
+        ("take", {"parameters": {"q": "no-such-queue"}}),
+    ):
+        outcome = caller.call(operation, given)
+        assert (outcome.error_class, outcome.headers["amqp-code"]) == (ErrorClass.PROVIDER_ERROR, "404")
+    assert caller.probe().ok
+
+
+def test_messages_that_do_not_fit_stay_in_the_queue(rabbitmq: int, queue: str) -> None:
+    caller = caller_of(f"amqp://127.0.0.1:{rabbitmq}", AMQP)
+    q = {"parameters": {"q": queue}}
+    for _ in range(3):
+        caller.result("put", {**q, "text": "x" * 400})
+    assert caller.result("take", q, max_bytes=1_200)["count"] == 2
+    assert caller.call("take", q, max_bytes=300).error_class is ErrorClass.TOO_LARGE
+    assert caller.result("take", q)["count"] == 1
+
+
+def test_amqp_under_tls(rabbitmq: int) -> None:
+    with relaying(tcp(rabbitmq), context=server_context()) as relay:
+        url = f"amqps://127.0.0.1:{relay.port}/%2F"
+        assert caller_of(url, AMQP, tls=tls()).probe().ok
+        assert caller_of(url, AMQP).probe().error_class is ErrorClass.TLS
+
+
+def test_a_virtual_host_that_is_not_there(rabbitmq: int) -> None:
+    outcome = caller_of(f"amqp://127.0.0.1:{rabbitmq}/nothing", AMQP).probe()
+    assert outcome.error_class in {ErrorClass.UNAUTHORIZED, ErrorClass.PROVIDER_ERROR}, outcome
+
+
+# MQTT
+
+
+@pytest.fixture(scope="module")
+def mqtt() -> Iterator[int]:
+    with running_mqtt() as port:
+        yield port
+
+
+MQTT: dict[str, Any] = {
+    "set": {"action": "publish", "topic": "devices/{id}/set", "retain": True},
+    "get": {"action": "consume", "topic": "devices/{id}/#", "count": 5, "wait_seconds": 1.0},
+    "all": {"action": "consume", "topic": "devices/#", "count": 1, "wait_seconds": 20},
+}
+
+
+def test_a_retained_message_comes_back(mqtt: int) -> None:
+    caller = caller_of(f"mqtt://127.0.0.1:{mqtt}", MQTT)
+    one = {"parameters": {"id": uuid.uuid4().hex}}
+    assert caller.result("set", {**one, "json": {"on": True}})["qos"] == 1
+    topic = f"devices/{one['parameters']['id']}/set"
+    assert caller.result("get", one)["messages"] == [
+        {"text": '{"on":true}', "topic": topic, "retained": True}
+    ]
+    assert caller.result("get", {"parameters": {"id": uuid.uuid4().hex}}) == {"count": 0, "messages": []}
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_a_message_that_comes_later_ends_the_waiting(mqtt: int, qos: int) -> None:
+    name = uuid.uuid4().hex
+    caller = caller_of(
+        f"mqtt://127.0.0.1:{mqtt}",
+        {
+            "say": {"action": "publish", "topic": f"rooms/{name}", "qos": qos},
+            "hear": {
+                "action": "consume",
+                "topic": f"rooms/{name}",
+                "qos": qos,
+                "count": 1,
+                "wait_seconds": 20,
+            },
+        },
+    )
+    stop = threading.Event()
+
+    def say() -> None:
+        while not stop.wait(0.3):
+            caller.call("say", {"text": "hey"})
+
+    thread = threading.Thread(target=say)
+    thread.start()
+    try:
+        assert caller.result("hear", timeout=15)["messages"] == [{"text": "hey", "topic": f"rooms/{name}"}]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_mqtt_under_tls(mqtt: int) -> None:
+    with relaying(tcp(mqtt), context=server_context()) as relay:
+        url = f"mqtts://127.0.0.1:{relay.port}"
+        assert caller_of(url, MQTT, tls=tls()).probe().ok
+        assert caller_of(url, MQTT).probe().error_class is ErrorClass.TLS
+
+
+# Mail
+
+MAIL: dict[str, Any] = {
+    "send": {"action": "send", "from": "Hub ü <hub@sender.example>"},
+    "fixed": {"action": "send", "from": "hub@sender.example", "to": ["ops@example.org"], "subject": "Alert"},
+}
+
+
+@pytest.fixture(scope="module", params=["smtp", "smtps"])
+def mail_server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Mailbox]]:
+    with running_smtp(server_context(), implicit=request.param == "smtps") as box:
+        yield f"{request.param}://127.0.0.1:{box.port}", box
+
+
+def parsed(box: Mailbox) -> EmailMessage:
+    content = box.envelopes[-1].content
+    assert isinstance(content, bytes)
+    return message_from_bytes(content, policy=MAIL_POLICY)
+
+
+def test_a_mail_arrives_as_it_was_meant(mail_server: tuple[str, Mailbox]) -> None:
+    url, box = mail_server
+    caller = caller_of(url, MAIL, tls=tls())
+    given = {
+        "to": ["Ärzte <a@example.org>", "b@example.org"], "cc": "c@example.org", "bcc": ["d@example.org"],
+        "reply_to": "r@example.org", "subject": "Grüße ✓", "text": "Hallo\n.\nüber", "html": "<b>Hallo</b>",
+        "attachments": [{"name": "rechnung ü.pdf", "content_type": "application/pdf", "base64": "/wA="}],
+        "headers": {"X-Order": "7"},
+    }  # fmt: skip
+    answer = caller.result("send", given, idempotency_key="exe_1")
+    assert answer == {
+        "message_id": "<exe_1@sender.example>",
+        "accepted": ["a@example.org", "b@example.org", "c@example.org", "d@example.org"],
+        "refused": {},
+    }
+    envelope, message = box.envelopes[-1], parsed(box)
+    assert envelope.mail_from == "hub@sender.example"
+    assert envelope.rcpt_tos == answer["accepted"]
+    assert "d@example.org" not in str(message)
+    assert (message["From"], message["To"]) == (
+        "Hub ü <hub@sender.example>",
+        "Ärzte <a@example.org>, b@example.org",
+    )
+    assert (message["Subject"], message["X-Order"], message["Reply-To"]) == ("Grüße ✓", "7", "r@example.org")
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    assert text.get_content().replace("\r\n", "\n") == "Hallo\n.\nüber\n"
+    assert html.get_content().strip() == "<b>Hallo</b>"
+    [attachment] = list(message.iter_attachments())
+    assert (attachment.get_filename(), attachment.get_content()) == ("rechnung ü.pdf", b"\xff\0")
+    assert caller.result("fixed", {"text": "now"})["accepted"] == ["ops@example.org"]
+    assert parsed(box)["Subject"] == "Alert"
+
+
+def test_recipients_that_are_refused_are_named(mail_server: tuple[str, Mailbox]) -> None:
+    url, box = mail_server
+    caller = caller_of(url, MAIL, tls=tls())
+    box.answers.update({"no@example.org": "550 No such user", "later@example.org": "451 Try later"})
+    try:
+        some = caller.result("send", {"to": ["no@example.org", "yes@example.org"], "text": "x"})
+        assert (some["accepted"], some["refused"]) == (
+            ["yes@example.org"],
+            {"no@example.org": "550 No such user"},
+        )
+        none = caller.call("send", {"to": ["no@example.org"], "text": "x"})
+        assert (none.error_class, none.headers["smtp-code"]) == (ErrorClass.PROVIDER_ERROR, "550")
+        later = caller.call("send", {"to": ["later@example.org"], "text": "x"})
+        assert later.error_class is ErrorClass.PROVIDER_BUSY
+    finally:
+        box.answers.clear()
+
+
+def test_mail_verifies_the_server(mail_server: tuple[str, Mailbox]) -> None:
+    url, _ = mail_server
+    assert caller_of(url, MAIL).probe().error_class is ErrorClass.TLS
+    assert caller_of(url, MAIL, settings={"tls": "require"}).probe().ok
+
+
+def test_without_starttls_there_is_neither_login_nor_mail() -> None:
+    with running_smtp(None, login=False) as box, relaying(tcp(box.port)) as relay:
+        url = f"smtp://127.0.0.1:{relay.port}"
+        assert caller_of(url, MAIL).probe().error_class is ErrorClass.TLS
+        assert caller_of(url, MAIL, settings={"tls": "disable"}).probe().error_class is ErrorClass.TLS
+        assert b"AUTH" not in relay.sent
+        open_ = caller_of(url, MAIL, Credentials(), settings={"tls": "disable"})
+        assert open_.result("fixed", {"text": "x"})["accepted"] == ["ops@example.org"]
+
+
+def test_mail_to_a_refused_address_is_not_dialled(mail_server: tuple[str, Mailbox]) -> None:
+    url, _ = mail_server
+    assert caller_of(url, MAIL, policy=AddressPolicy()).probe().error_class is ErrorClass.REFUSED_BY_POLICY
+
+
+class MessagingConformance(Conformance):
+    transport = MessagingTransport()
+    settings: ClassVar[Any] = MessagingSettings()
+    good = LOGIN
+    bad = basic(USER, "canary-bad-password")
+
+
+class TestRedisConformance(MessagingConformance):
+    scheme = "redis"
+    operations: ClassVar[dict[str, Any]] = {
+        "small": MessagingOperation(action="consume", list="small", ack=False),
+        "large": MessagingOperation(action="consume", list="large", ack=False),
+    }
+    small = ("small", None)
+    large = ("large", None)
+
+    @pytest.fixture
+    def port(self, redis_relay: Relay, valkey_url: str) -> Iterator[int]:
+        with redis.Redis.from_url(valkey_url) as admin:
+            admin.rpush("small", "x")
+            admin.rpush("large", "x" * (LARGE_BYTES + 100_000))
+            yield redis_relay.port
+            admin.delete("small", "large")
+
+
+class TestAmqpConformance(MessagingConformance):
+    scheme = "amqp"
+    operations: ClassVar[dict[str, Any]] = {
+        "small": MessagingOperation(action="consume", queue="small", ack=False, wait_seconds=5),
+        "large": MessagingOperation(action="consume", queue="large", ack=False, wait_seconds=5),
+    }
+    small = ("small", None)
+    large = ("large", None)
+
+    @pytest.fixture
+    def port(self, rabbitmq: int) -> int:
+        return rabbitmq
+
+    @pytest.fixture(autouse=True)
+    def _filled(self, rabbitmq: int) -> None:
+        with amqp.Connection(f"127.0.0.1:{rabbitmq}", userid=USER, password=PASSWORD) as admin:
+            channel = admin.channel()
+            for name, size, count in (("small", 1, 12), ("large", LARGE_BYTES + 100_000, 1)):
+                channel.queue_declare(name, durable=False, auto_delete=False)
+                channel.queue_purge(name)
+                for _ in range(count):
+                    channel.basic_publish(amqp.Message("x" * size), "", name)
+
+
+class TestMqttConformance(MessagingConformance):
+    scheme = "mqtt"
+    operations: ClassVar[dict[str, Any]] = {
+        "small": MessagingOperation(action="consume", topic="small", wait_seconds=5),
+        "large": MessagingOperation(action="consume", topic="large", wait_seconds=5),
+    }
+    small = ("small", None)
+    large = ("large", None)
+
+    @pytest.fixture
+    def port(self, mqtt: int) -> int:
+        caller = caller_of(
+            f"mqtt://127.0.0.1:{mqtt}",
+            {name: {"action": "publish", "topic": name, "retain": True} for name in ("small", "large")},
+        )
+        caller.result("small", {"text": "x"})
+        caller.result("large", {"text": "x" * (LARGE_BYTES + 100_000)})
+        return mqtt
+
+
+class TestSmtpConformance(MessagingConformance):
+    scheme = "smtp"
+    settings = MessagingSettings()
+    operations: ClassVar[dict[str, Any]] = {
+        "send": MessagingOperation(action="send", **{"from": "hub@sender.example"}),
+    }
+    small = ("send", {"to": "a@example.org", "text": "x"})
+    large = ("send", {"to": "a@example.org", "text": "x"})
+    tls = tls()
+    # Half of what the server says is its part of the handshake.
+    broken = frozenset({ErrorClass.RESET, ErrorClass.PROTOCOL, ErrorClass.TLS})
+    exempt: ClassVar[dict[str, str]] = {
+        "test_an_answer_over_the_cap_is_too_large_and_is_not_read_to_its_end": "a mail server's answers are short",
+        "test_silence_in_the_middle_of_an_answer_ends_at_the_deadline": "it would be silence in the handshake",
+    }
+
+    @pytest.fixture
+    def port(self) -> Iterator[int]:
+        with running_smtp(server_context()) as box:
+            yield box.port
+
+
+def test_secrets_are_in_no_result(redis_caller: Caller) -> None:
+    assert PASSWORD not in json.dumps(redis_caller.result("tell", {"text": "x"}))
+    assert isinstance(redis_caller.credentials.secrets["password"], Secret)

@@ -2,7 +2,7 @@
 
 Promises: only judged addresses; every request inside the call's deadline and under its cancellation; at most so many
 decoded bytes of an answer in memory; a connection is kept only when its answer was read to the end. Leaves to
-others: what is asked, and what an answer means (`session`, `requests_session`).
+others: what is asked, and what an answer means (`session`).
 """
 
 from __future__ import annotations

@@ -57,11 +57,16 @@ class GuardedSession:
         self._context = tls_context(None, default_ca=self._ca_file, alpn=_ALPN)
         self.pool = ConnectionPool(idle_seconds)
 
-    def context_of(self, identity: TlsIdentity | None) -> TlsContext:
-        """The TLS context for HTTP calls of an integration."""
-        if identity is None:
+    def context_of(self, identity: TlsIdentity | None, *, alpn: tuple[str, ...] = _ALPN) -> TlsContext:
+        """The TLS context of an integration.
+
+        Args:
+            identity: its client certificate and authorities; None for the usual ones.
+            alpn: protocols to offer; those of HTTP calls by default.
+        """
+        if identity is None and alpn == _ALPN:
             return self._context
-        return tls_context(identity, default_ca=self._ca_file, alpn=_ALPN)
+        return tls_context(identity, default_ca=self._ca_file, alpn=alpn)
 
     def close(self) -> None:
         """Close the idle connections."""

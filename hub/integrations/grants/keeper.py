@@ -127,7 +127,6 @@ class Grants:
         self.rng = rng
         self.refresher = Refresher(engine, vault, self.asker, rng=rng, owner=owner, listener=self.listener)
         self._clock = clock
-        self._rng = rng
         self._patience = patience
         self._lock = threading.Lock()
         self._slots: dict[tuple[UUID, str], _Slot] = {}
@@ -319,7 +318,7 @@ class Grants:
 
     def _spread(self, seconds: float) -> float:
         """So much or a little more: those who wait do not come back all at once."""
-        return seconds * (1 + 0.5 * self._rng.random())
+        return seconds * (1 + 0.5 * self.rng.random())
 
 
 def _known(granted: Granted | None) -> tuple[int, Secret] | None:

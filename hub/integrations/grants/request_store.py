@@ -45,10 +45,8 @@ def find_device_request(conn: Connection, tenant_id: UUID, integration_id: UUID)
     """The newest request of a device. Served by authorization_request_integration_id_idx."""
     return conn.execute(
         text(
-            "SELECT *, expires_at > now() AS fresh,"
-            " CAST(EXTRACT(epoch FROM next_poll_at - now()) AS float8) AS poll_in"
-            " FROM hub.authorization_request WHERE integration_id = :id AND tenant_id = :tenant"
-            " AND state_hash IS NULL ORDER BY id DESC LIMIT 1"
+            "SELECT *, expires_at > now() AS fresh FROM hub.authorization_request"
+            " WHERE integration_id = :id AND tenant_id = :tenant AND state_hash IS NULL ORDER BY id DESC LIMIT 1"
         ),
         {"id": integration_id, "tenant": tenant_id},
     ).one_or_none()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _READ = (
     "*, CAST(EXTRACT(epoch FROM expires_at - now()) AS float8) AS life_left,"
     " CAST(EXTRACT(epoch FROM expires_at - obtained_at) AS float8) AS life,"
-    " CAST(EXTRACT(epoch FROM now() - obtained_at) AS float8) AS age,"
     " CAST(EXTRACT(epoch FROM refresh_at - now()) AS float8) AS refresh_in,"
     " CAST(EXTRACT(epoch FROM lease_until - now()) AS float8) AS lease_left,"
     " CAST(EXTRACT(epoch FROM not_before - now()) AS float8) AS rest_left"

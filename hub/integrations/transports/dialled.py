@@ -7,6 +7,7 @@ in the session's pool, and only for its very key.
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,13 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
 from hub.net.cancellation import Cancellation
 from hub.net.dial import dial, secure
 from hub.net.faults import failure
-from hub.net.identity import context as tls_context
 from hub.net.outcome import ErrorClass, Outcome, safe_text
 from hub.net.sockets import Deadline, TlsContext
 from hub.net.trace import Phase, Trace
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Hashable, Mapping
 
     from hub.integrations.transports.interface import Caps
@@ -131,17 +130,15 @@ def tls_for(
         return None
     if tls == "require":
         return _unverified()
-    return tls_context(identity, default_ca=session._ca_file, alpn=alpn)  # noqa: SLF001
+    return session.context_of(identity, alpn=alpn)
 
 
 @lru_cache(maxsize=1)
 def _unverified() -> ssl.SSLContext:
-    import ssl as ssl_  # noqa: PLC0415 - only for its constants
-
-    made = TlsContext(ssl_.PROTOCOL_TLS_CLIENT)
-    made.minimum_version = ssl_.TLSVersion.TLSv1_2
+    made = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.check_hostname = False
-    made.verify_mode = ssl_.CERT_NONE
+    made.verify_mode = ssl.CERT_NONE
     return made
 
 

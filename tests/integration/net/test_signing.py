@@ -14,27 +14,20 @@ from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 from requests import PreparedRequest
 
 from hub.net import GuardedSession
-from hub.net.requests_session import GuardedRequests
-from hub.net.sockets import Deadline
 from tests.integration.net.conftest import LOOPBACK
 from tests.integration.net.hostile import OK, Server, answers
 
 Post = Callable[..., bytes]
 
 
-@pytest.fixture(params=["session", "library session"])
-def post(request: pytest.FixtureRequest) -> Iterator[Post]:
-    """A POST through either way in; gives the request as it arrived."""
+@pytest.fixture
+def post() -> Iterator[Post]:
+    """A POST; gives the request as it arrived."""
     guarded = GuardedSession(LOOPBACK)
 
     def send(path: str, auth: Any, **options: Any) -> bytes:
         with Server(answers(OK)).running() as server:
-            url = f"http://127.0.0.1:{server.port}{path}"
-            if request.param == "session":
-                assert guarded.call("POST", url, auth=auth, **options).ok
-            else:
-                library = GuardedRequests(guarded, deadline=Deadline(5), max_body=100, pool_key="", auth=auth)
-                assert library.post(url, **options).ok
+            assert guarded.call("POST", f"http://127.0.0.1:{server.port}{path}", auth=auth, **options).ok
         return server.requests[0]
 
     yield send

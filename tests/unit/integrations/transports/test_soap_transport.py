@@ -128,7 +128,7 @@ def test_without_zeep_the_definition_is_refused_and_a_call_says_why(monkeypatch:
     assert fault.message == "needs the package zeep: install integration-hub[soap]"
     session = GuardedSession(AddressPolicy())
     outcome = TRANSPORT.send(session, None, prepared, Credentials(), Caps(1.0))  # type: ignore[arg-type]
-    assert outcome.error_class is ErrorClass.PROVIDER_ERROR
+    assert outcome.error_class is ErrorClass.INVALID_INPUT
     assert "integration-hub[soap]" in outcome.message
 
 

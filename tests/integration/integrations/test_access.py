@@ -1,0 +1,191 @@
+"""Who may call what, at every door, and what the audit log tells of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from hub.access.issuing import issue_key
+from hub.access.scopes import Scope
+from hub.core.ids import Kind, format_id
+from hub.integrations.executions.accepting import Refused, accept_from_celery
+from hub.integrations.executions.starting import start_due
+from hub.queue.contracts import SubmitExecution
+from tests.integration.integrations.provider import Provider
+from tests.integration.integrations.world import World
+
+GIVEN = {"operation": "get_user", "input": {"path": {"id": 7}}}
+
+
+def new_key(world: World, *roles: str) -> tuple[str, str]:
+    """Id and text of a key that may execute."""
+    scopes = [Scope.EXECUTIONS_WRITE, Scope.EXECUTIONS_READ, Scope.INTEGRATIONS_READ]
+    with world.engine.begin() as conn:
+        row, token = issue_key(conn, world.tenant_id, "some", scopes, roles=list(roles))
+    return format_id(Kind.API_KEY, row.id), token.reveal()
+
+
+def restrict(world: World, made: dict[str, Any], **access: Any) -> None:
+    answer = world.call("PATCH", f"/integrations/{made['id']}", json={"access": access})
+    assert answer.status_code == 200, answer.text
+
+
+def audit(world: World, **query: str) -> list[dict[str, Any]]:
+    answer = world.call("GET", "/audit", params=query)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["data"]
+    return found
+
+
+def test_a_key_a_role_or_a_user_lets_in_and_everybody_else_is_refused_and_noted(
+    world: World, provider: Provider
+) -> None:
+    made = world.create(provider.url)
+    path = f"/integrations/{made['id']}"
+    named, its_key = new_key(world)
+    _, with_role = new_key(world, "billing", "other")
+    stranger_id, stranger = new_key(world, "sales")
+    restrict(world, made, api_keys=[named], roles=["billing"], users=["ann"])
+
+    def ask(key: str, **more: Any) -> int:
+        return world.call("POST", f"{path}/execute", key=key, json={**GIVEN, **more}).status_code
+
+    assert [ask(its_key), ask(with_role), ask(stranger, user="ann")] == [202, 202, 202]
+    assert [ask(stranger), ask(stranger, user="bob"), ask(world.key)] == [403, 403, 403]
+    refused = world.call("POST", f"{path}/execute", key=stranger, json={**GIVEN, "user": "bob"})
+    assert refused.json()["type"] == "/problems/refused"
+    items = {"items": [{**GIVEN, "user": "ann"}, GIVEN]}
+    assert world.call("POST", f"{path}/execute-batch", key=stranger, json=items).status_code == 403
+    assert world.call("POST", f"{path}/dry-run", key=stranger, json=GIVEN).status_code == 403
+    assert world.call("POST", f"{path}/dry-run", key=its_key, json=GIVEN).status_code == 200
+    assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 3
+
+    entries = audit(world, action="execution.refused")
+    assert len(entries) == 5
+    assert {one["subject"] for one in entries} == {made["id"]}
+    latest = entries[0]
+    assert latest["actor"] == stranger_id
+    assert (latest["details"]["operations"], latest["details"]["source"]) == (["get_user"], "http")
+    assert entries[1]["details"]["user"] == "bob"
+    assert "neither this API key nor its roles nor this user" in latest["details"]["why"]
+
+
+def test_a_replay_is_judged_by_todays_rules(world: World, provider: Provider) -> None:
+    made = world.create(provider.url)
+    _, stranger = new_key(world)
+    answer = world.call("POST", f"/integrations/{made['id']}/execute", key=stranger, json=GIVEN)
+    execution = answer.json()["id"]
+    world.run_executions()
+    restrict(world, made, users=["ann"])
+    assert world.call("POST", f"/executions/{execution}/replay", key=stranger).status_code == 403
+    assert audit(world, action="execution.refused")[0]["details"]["source"] == "replay"
+
+
+def test_operations_are_allowed_by_name_or_by_their_beginning(world: World, provider: Provider) -> None:
+    operations = {name: {"path": "/x"} for name in ("get_a", "get_b", "list", "lists")}
+    made = world.create(provider.url, operations=operations, access={"allowed_operations": ["get_*", "list"]})
+    path = f"/integrations/{made['id']}"
+    for operation, status in (
+        ("get_a", 202),
+        ("get_b", 202),
+        ("list", 202),
+        ("lists", 422),
+        ("request", 422),
+    ):
+        answer = world.call("POST", f"{path}/execute", json={"operation": operation})
+        assert answer.status_code == status, operation
+    assert answer.json()["errors"] == [
+        {"path": "operation", "message": "the integration does not allow this operation"}
+    ]
+    # Nobody at all, and what is asked for by a row that is there already.
+    world.call("PATCH", path, json={"access": {"allowed_operations": []}})
+    assert world.call("POST", f"{path}/execute", json={"operation": "get_a"}).status_code == 422
+    world.run_executions()
+    rows = world.sql("SELECT DISTINCT state, reason, attempt FROM hub.execution")
+    assert [tuple(row) for row in rows] == [("failed", "operation_not_allowed", 0)]
+    assert not provider.calls
+
+
+def test_the_celery_door_knows_users_only_and_is_audited(world: World, provider: Provider) -> None:
+    made = world.create(provider.url)
+    restrict(world, made, users=["ann"])
+    payload = SubmitExecution(
+        tenant=format_id(Kind.TENANT, world.tenant_id),
+        idempotency_key="k1",
+        integration=made["id"],
+        operation="get_user",
+        input={"path": {"id": 5}},
+    )
+    with pytest.raises(Refused):
+        accept_from_celery(world.engine, world.doors, payload)
+    (entry,) = audit(world, action="execution.refused")
+    assert (entry["actor"], entry["subject"], entry["details"]["source"]) == (None, made["id"], "celery")
+    # The key was not used up by the refusal.
+    _, fresh = accept_from_celery(world.engine, world.doors, payload.model_copy(update={"user": "ann"}))
+    assert fresh is True
+
+
+def test_the_sql_door_names_nobody(world: World, provider: Provider) -> None:
+    made = world.create(provider.url)
+    tenant = format_id(Kind.TENANT, world.tenant_id)
+    statement = "SELECT hub.execute_integration(:tenant, :integration, 'get_user', '{\"path\": {\"id\": 1}}')"
+    assert world.sql(statement, tenant=tenant, integration=made["id"])
+    restrict(world, made, users=["ann"])
+    with pytest.raises(DBAPIError, match="allow only some callers"):
+        world.sql(statement, tenant=tenant, integration=made["id"])
+    assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 1
+    # What allows no operation is found out by the worker.
+    restrict(world, made, allowed_operations=["make_*"])
+    world.sql(statement, tenant=tenant, integration=made["id"])
+    world.run_executions()
+    assert not provider.calls
+
+
+def test_a_schedule_is_judged_when_it_is_made_and_at_every_start(world: World, provider: Provider) -> None:
+    made = world.create(provider.url)
+    path = f"/integrations/{made['id']}/schedules"
+    key_id, key = new_key(world, "billing")
+    schedule = {"name": "s", **GIVEN, "every_seconds": 60}
+    restrict(world, made, users=["ann"])
+    assert world.call("POST", path, key=key, json=schedule).status_code == 403
+    assert audit(world, action="execution.refused")[0]["details"]["source"] == "schedule"
+    restrict(world, made, roles=["billing"])
+    created = world.call("POST", path, key=key, json=schedule)
+    assert created.status_code == 201, created.text
+
+    def start() -> list[str]:
+        world.sql("UPDATE hub.execution_schedule SET next_at = now()")
+        with world.engine.begin() as conn:
+            return start_due(conn)
+
+    assert len(start()) == 1
+    world.run_executions()
+    restrict(world, made, users=["ann"])
+    assert start() == []
+    entry = audit(world, action="execution.refused")[0]
+    assert (entry["actor"], entry["details"]["schedule"]) == (key_id, created.json()["id"])
+    # It goes on, and starts again once it may.
+    restrict(world, made, api_keys=[key_id])
+    assert len(start()) == 1
+
+
+def test_the_audit_log_is_for_administrators_of_its_tenant(world: World, provider: Provider) -> None:
+    made = world.create(provider.url, auth={"mode": "bearer", "token": "a-secret-token"})
+    world.call("PATCH", f"/integrations/{made['id']}", json={"tags": ["a"], "timeout_seconds": 5})
+    world.call("DELETE", f"/integrations/{made['id']}")
+    entries = audit(world, subject=made["id"])
+    assert [one["action"] for one in entries] == [
+        "integration.deleted", "integration.changed", "integration.created",
+    ]  # fmt: skip
+    assert entries[1]["details"] == {"version": 2, "changed": ["tags", "timeout_seconds"], "secrets": []}
+    me = world.call("GET", "/me").json()["key_id"]
+    assert {one["actor"] for one in entries} == {me}
+    first = world.call("GET", "/audit", params={"limit": 1}).json()
+    rest = world.call("GET", "/audit", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [one["id"] for one in first["data"] + rest["data"]] == [one["id"] for one in entries]
+    assert world.call("GET", "/audit", key=new_key(world)[1]).status_code == 403
+    assert world.call("GET", "/audit", key=world.other_key(tenant="globex")).json()["data"] == []
+    for bad in ({"subject": "a\0b"}, {"action": "\0"}):
+        assert world.call("GET", "/audit", params=bad).status_code == 400

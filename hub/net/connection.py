@@ -128,7 +128,9 @@ class Answer(http.client.HTTPResponse):
 
     def _frame(self) -> None:
         """Where the body ends (RFC 9112, 6.3), and whether the connection can be used again (9.3)."""
-        lengths = {part.strip() for line in self.headers.get_all("content-length") for part in line.split(",")}
+        lengths = {
+            part.strip() for line in self.headers.get_all("content-length") for part in line.split(",")
+        }
         if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
             raise http.client.HTTPException("the length of the body is not certain")
         coding = self.headers.get("transfer-encoding")

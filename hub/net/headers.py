@@ -15,9 +15,6 @@ from hub.core.headers import MAX_VALUE_CHARACTERS, is_refused, is_token, is_valu
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The rule itself is beside the check, for those who judge a name on their own.
-__all__ = ["check_headers", "is_refused", "is_token"]
-
 MAX_COUNT = 50
 
 

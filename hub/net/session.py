@@ -18,9 +18,9 @@ import certifi
 from requests import PreparedRequest
 from requests.hooks import dispatch_hook
 
+from hub.core.headers import is_refused, is_token
 from hub.net import faults
 from hub.net.exchange import Exchange, verdict_of
-from hub.net.headers import is_refused, is_token
 from hub.net.identity import context as tls_context
 from hub.net.outcome import ErrorClass, Outcome, classify_status, status_message
 from hub.net.pool import ConnectionPool

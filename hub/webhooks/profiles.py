@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.core.errors import FieldError, Invalid
-from hub.net.headers import is_refused, is_token
+from hub.core.headers import is_refused, is_token
 from hub.webhooks.signing import decode_secret
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 from pydantic import Field
 
 from hub.core.errors import FieldError
-from hub.integrations.auth.fields import WriteOnly  # noqa: TC001 - pydantic reads it
+from hub.integrations.auth.fields import WriteOnly
 from hub.integrations.auth.mode import Mode
 from hub.integrations.forms import Form
 

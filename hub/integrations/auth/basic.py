@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Literal
 
-from hub.integrations.auth.fields import UserName, WriteOnly  # noqa: TC001 - pydantic reads it
+from hub.integrations.auth.fields import UserName, WriteOnly
 from hub.integrations.auth.mode import Mode
 from hub.integrations.forms import Form
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from hub.integrations.auth.fields import WriteOnly  # noqa: TC001 - pydantic reads it
+from hub.integrations.auth.fields import WriteOnly
 from hub.integrations.auth.mode import Mode
 from hub.integrations.forms import Form
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from hub.integrations.auth.challenge import ALGORITHMS, Challenge, first_usable, next_nonce
-from hub.integrations.auth.fields import UserName, WriteOnly  # noqa: TC001 - pydantic reads it
+from hub.integrations.auth.fields import UserName, WriteOnly
 from hub.integrations.auth.mode import Mode
 from hub.integrations.forms import Form
 

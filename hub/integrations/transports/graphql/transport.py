@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import ValidationError
 
 from hub.core.errors import FieldError, Invalid
+from hub.core.headers import is_refused, is_token
 from hub.integrations.transports.graphql.answer import NotGraphqlError, judged, reply_of
 from hub.integrations.transports.graphql.forms import (
     MAX_DOCUMENT,
@@ -25,7 +26,6 @@ from hub.integrations.transports.graphql.shapes import variable_faults
 from hub.integrations.transports.http.headers import header_faults, merge
 from hub.integrations.transports.http.transport import HTTP_AUTH_MODES
 from hub.integrations.transports.interface import Caps, Connection, Prepared, Transport
-from hub.net.headers import is_refused, is_token
 from hub.net.outcome import ErrorClass, Outcome
 from hub.net.sockets import Deadline
 

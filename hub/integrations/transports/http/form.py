@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from hub.core.errors import FieldError
+from hub.core.headers import is_refused, is_token
 from hub.integrations.forms import Form, Headers
 from hub.integrations.operation import OperationForm
 from hub.integrations.transports.http import headers, parameters, paths
-from hub.net.headers import is_refused, is_token
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 BodyType = Literal["json", "form", "multipart", "text", "binary"]

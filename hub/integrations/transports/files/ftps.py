@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from hub.integrations.transports.dialled import Way
     from hub.integrations.transports.files.entries import Listing
 
-PORT, IMPLICIT_PORT = 21, 990
 MAX_CONTROL_CHARACTERS = 1_048_576
 _MAX_LINE_BYTES = 8192
 _CHUNK_BYTES = 65_536

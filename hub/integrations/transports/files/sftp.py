@@ -1,26 +1,22 @@
 """SFTP (draft-ietf-secsh-filexfer-02, what OpenSSH speaks) through paramiko, over a guarded socket.
 
-Promises: the server's key is one of those that were pinned before the login is sent; only algorithms without SHA-1 and
-without CBC; a path is used in the form that the server resolved, when that is inside the base directory. Between the
-look and the use, whoever can write on the server may change a link there: that is the server's own business.
+Promises: a path is used in the form that the server resolved, when that is inside the base directory. Between the look
+and the use, whoever can write on the server may change a link there: that is the server's own business. Leaves to
+others: the connection and its keys (`ssh`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import io
-import logging
 import secrets
 import stat
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-from hub.integrations.auth.ssh_key import UnreadableKeyError, unlocked
 from hub.integrations.transports.dialled import Verdict, too_large
 from hub.integrations.transports.files.entries import Entry, Kind, fault
-from hub.integrations.transports.files.host_keys import fingerprint
+from hub.integrations.transports.files.ssh import SshConnection
 from hub.net.outcome import ErrorClass, safe_text
 from hub.net.trace import Phase
 
@@ -33,28 +29,9 @@ if TYPE_CHECKING:
     from hub.integrations.transports.files.entries import Listing
     from hub.integrations.transports.files.host_keys import HostKeys
 
-PORT = 22
-MAX_PACKET_BYTES = 1_048_576
 #: What OpenSSH gives to one request; a server that gives less is asked again.
 _CHUNK_BYTES = 261_120
 _REQUESTS_AHEAD = 16
-_LONGER_SECONDS = 5.0
-_CIPHERS = (
-    "aes256-gcm@openssh.com",
-    "aes128-gcm@openssh.com",
-    "aes256-ctr",
-    "aes192-ctr",
-    "aes128-ctr",
-)
-_MACS = (
-    "hmac-sha2-256-etm@openssh.com",
-    "hmac-sha2-512-etm@openssh.com",
-    "hmac-sha2-256",
-    "hmac-sha2-512",
-)
-_RSA = ("rsa-sha2-512", "rsa-sha2-256")
-_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", *_RSA)
-_LOG = "hub.integrations.sftp"
 
 
 class SftpClient:
@@ -75,26 +52,29 @@ class SftpClient:
         self._username = username
         self._proofs = proofs
         self._host_keys = host_keys
-        self._base_asked = base
-        self._base = ""
-        self._transport: Any = None
+        self._base = base
+        self._ssh: Any = None
         self._sftp: Any = None
-        self._sock: Any = None
 
     def __enter__(self) -> Self:
-        key = _private_key(self._proofs)
-        self._sock = self._way.dial()
+        self._ssh = SshConnection(self._way, self._username, self._proofs, self._host_keys)
         try:
-            self._connect(key)
+            self._sftp = self._ssh.open_sftp()
+            with self._asking(""):
+                asked = "." if self._base == "~" else self._base.removeprefix("~/") or "/"
+                base = str(self._sftp.normalize(asked))
+                if not base.startswith("/"):
+                    raise Verdict(ErrorClass.PROTOCOL, "The server resolves no paths.")
+                self._base = base.rstrip("/")
         except BaseException:
-            self._close()
+            self._ssh.close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self._ssh.close()
 
     def list(self, path: str, listing: Listing) -> None:
         """See `Client`."""
@@ -106,7 +86,7 @@ class SftpClient:
             with contextlib.closing(found):
                 for attributes in found:
                     name = attributes.filename
-                    if "/" in name or not listing.add(_entry(f"{path}/{name}".lstrip("/"), attributes)):
+                    if "/" not in name and not listing.add(_entry(f"{path}/{name}".lstrip("/"), attributes)):
                         break
 
     def stat(self, path: str) -> Entry:
@@ -167,60 +147,6 @@ class SftpClient:
                 raise fault("is_directory", path)
             self._sftp.remove(real)
 
-    def _connect(self, key: Any) -> None:
-        transport = self._transport = _transport_class()(self._sock, packetizer_class=_packetizer_class())
-        transport.set_log_channel(_LOG)
-        # Longer than the call: what ends it is the socket, at the deadline, and then that is the cause.
-        seconds = self._way.deadline.remaining() + _LONGER_SECONDS
-        transport.banner_timeout = transport.handshake_timeout = seconds
-        transport.auth_timeout = transport.channel_timeout = seconds
-        transport.clear_to_send_timeout = seconds
-        if self._host_keys.types:
-            transport.offer_keys(self._host_keys.types)
-        with self._handshaking():
-            transport.start_client(timeout=seconds)
-            shown = transport.get_remote_server_key()
-        if not self._host_keys.has(shown.asbytes()):
-            raise Verdict(
-                ErrorClass.TLS,
-                f"The server is not the one that was pinned: it shows {safe_text(shown.get_name(), 40)} "
-                f"{fingerprint(shown.asbytes())}.",
-                headers={"file-error": "host_key"},
-            )
-        self._authenticate(key)
-        with self._handshaking():
-            channel = transport.open_session(timeout=seconds)
-            channel.invoke_subsystem("sftp")
-            self._sftp = _sftp_class()(channel)
-        with self._asking(""):
-            asked = self._base_asked
-            self._base = self._sftp.normalize("." if asked == "~" else asked.removeprefix("~/") or "/")
-            if not self._base.startswith("/"):
-                raise Verdict(ErrorClass.PROTOCOL, "The server resolves no paths.")
-            self._base = self._base.rstrip("/")
-
-    def _authenticate(self, key: Any) -> None:
-        import paramiko  # noqa: PLC0415 - heavy, and an extra
-
-        try:
-            with self._handshaking():
-                if key is not None:
-                    left = self._transport.auth_publickey(self._username, key)
-                else:
-                    password = self._proofs["password"].reveal()
-                    left = self._transport.auth_password(self._username, password)
-        except paramiko.BadAuthenticationType as error:
-            allowed = safe_text(", ".join(map(str, error.allowed_types)), 100)
-            raise Verdict(
-                ErrorClass.UNAUTHORIZED, f"The server does not take this kind of login; it takes {allowed}."
-            ) from None
-        except paramiko.AuthenticationException:
-            raise Verdict(ErrorClass.UNAUTHORIZED, "The server refused the login.") from None
-        if left:
-            raise Verdict(
-                ErrorClass.UNAUTHORIZED, "The server wants more than one proof, which the hub cannot give."
-            )
-
     def _inside(self, path: str) -> str:
         """The path of something that exists, with its links resolved."""
         real = str(self._sftp.normalize(f"{self._base}/{path}" if path else self._base or "/"))
@@ -257,39 +183,19 @@ class SftpClient:
                 # Of this version of the protocol: it fails when the target exists (draft 02, 6.5).
                 self._sftp.rename(real, target)
             except OSError as error:
-                if error.errno is None and self._transport.is_active():
+                if error.errno is None and self._ssh.is_active:
                     self._check_free(target, path, overwrite=False)
                 raise
             return
         try:
             self._sftp.posix_rename(real, target)
         except OSError as error:
-            if error.errno is not None or not self._transport.is_active():
+            if error.errno is not None or not self._ssh.is_active:
                 raise
             # A server without OpenSSH's extension: not in one step then.
             with contextlib.suppress(FileNotFoundError):
                 self._sftp.remove(target)
             self._sftp.rename(real, target)
-
-    @contextlib.contextmanager
-    def _handshaking(self) -> Iterator[None]:
-        """Paramiko's errors of the connection."""
-        import paramiko  # noqa: PLC0415
-
-        try:
-            yield
-        except paramiko.AuthenticationException:
-            if not self._transport.is_active():
-                raise ConnectionResetError("closed by the other side") from None
-            raise
-        except (paramiko.SSHException, EOFError) as error:
-            if isinstance(error, EOFError) or "EOF" in str(error) or "dropped" in str(error):
-                raise ConnectionResetError("closed by the other side") from None
-            raise Verdict(ErrorClass.PROTOCOL, f"SSH failed ({safe_text(str(error), 120)}).") from None
-        except (Verdict, OSError):
-            raise
-        except Exception:  # noqa: BLE001 - paramiko and cryptography raise anything for a stranger's bytes
-            raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid SSH.") from None
 
     @contextlib.contextmanager
     def _asking(self, path: str) -> Iterator[None]:
@@ -306,7 +212,7 @@ class SftpClient:
                 ErrorClass.PROTOCOL, f"The answer is not valid SFTP ({safe_text(str(error), 80)})."
             ) from None
         except OSError as error:
-            if not self._transport.is_active():
+            if not self._ssh.is_active:
                 raise ConnectionResetError("closed by the other side") from None
             codes = {errno.ENOENT: "not_found", errno.EACCES: "denied"}
             code = codes.get(error.errno or 0, "failed")
@@ -314,20 +220,9 @@ class SftpClient:
         except Verdict:
             raise
         except Exception:  # noqa: BLE001 - paramiko and cryptography raise anything for a stranger's bytes
-            if not self._transport.is_active():
+            if not self._ssh.is_active:
                 raise ConnectionResetError("closed by the other side") from None
             raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid SFTP.") from None
-
-    def _close(self) -> None:
-        """End it at once; a goodbye would wait for the server."""
-        if self._sock is not None:
-            self._sock.end()  # wakes paramiko's thread
-        if self._transport is not None:
-            self._transport.close()
-            if self._transport.is_alive():
-                self._transport.join(1.0)
-        if self._sock is not None:
-            self._sock.close()
 
 
 def _entry(path: str, attributes: Any) -> Entry:
@@ -342,69 +237,3 @@ def _entry(path: str, attributes: Any) -> Entry:
     seconds = attributes.st_mtime
     modified = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
     return Entry(path, kind, attributes.st_size if kind == "file" else None, modified)
-
-
-def _private_key(secrets: Mapping[str, Secret]) -> Any:
-    """The key of a login by key; None for one by password.
-
-    Raises:
-        Verdict: it cannot be read.
-    """
-    if "private_key" not in secrets:
-        return None
-    import paramiko  # noqa: PLC0415 - heavy, and an extra
-
-    try:
-        text = unlocked(secrets)
-    except UnreadableKeyError as error:
-        raise Verdict(ErrorClass.UNAUTHORIZED, f"The private key {error}.") from None
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        with contextlib.suppress(paramiko.SSHException, ValueError):
-            return kind.from_private_key(io.StringIO(text))
-    raise Verdict(ErrorClass.UNAUTHORIZED, "The private key is of a kind that cannot be used.")
-
-
-@lru_cache(maxsize=1)
-def _transport_class() -> Any:
-    """Paramiko's connection with our choice of algorithms; made at first use since the package is optional."""
-    import paramiko  # noqa: PLC0415
-
-    # It tells of every step, and of faults with their traces; what matters is in the outcome.
-    logging.getLogger(_LOG).setLevel(logging.CRITICAL)
-
-    class Modern(paramiko.Transport):
-        _preferred_ciphers = _CIPHERS
-        _preferred_macs = _MACS
-        _preferred_keys: tuple[str, ...] = _KEYS
-
-        def offer_keys(self, types: frozenset[str]) -> None:
-            """Ask for a server key of these types alone."""
-            self._preferred_keys = tuple(
-                name for name in _KEYS if ("ssh-rsa" if name in _RSA else name) in types
-            )
-
-        @property
-        def preferred_keys(self) -> tuple[str, ...]:
-            return tuple(self._preferred_keys)  # no certificates: they cannot be pinned
-
-    return Modern
-
-
-@lru_cache(maxsize=1)
-def _packetizer_class() -> Any:
-    from paramiko.packet import Packetizer  # noqa: PLC0415
-
-    class Bounded(Packetizer):  # type: ignore[misc,unused-ignore]
-        def read_all(self, n: int, check_rekey: bool = False) -> Any:  # noqa: FBT001, FBT002 - its signature
-            if n > MAX_PACKET_BYTES:
-                raise EOFError
-            return super().read_all(n, check_rekey)
-
-    return Bounded
-
-
-@lru_cache(maxsize=1)
-def _sftp_class() -> Any:
-    from paramiko import SFTPClient  # noqa: PLC0415
-
-    return SFTPClient

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection, Row, TextClause, select, text
 
-from hub.core.ids import floor_uuid, time_of
+from hub.core.ids import floor_uuid
 from hub.db.ledger import Ledger
 from hub.integrations.executions.models import execution
 from hub.integrations.metrics import BOUNDS_MS, Bucket, column_of
@@ -27,6 +27,9 @@ EXECUTIONS = Ledger(
         "traceparent", "depth", "reason", "flow_id", "mapping::text AS mapping",
     ),
 )  # fmt: skip
+
+_DAY_MS = 86_400_000
+_LAST = 2**128 - 1
 
 _SUMMARY = [
     column
@@ -149,7 +152,7 @@ def count_batch(conn: Connection, tenant_id: uuid.UUID, batch_id: uuid.UUID) -> 
             "batch": batch_id,
             "tenant": tenant_id,
             "low": _day_before(batch_id),
-            "high": uuid.UUID(int=batch_id.int + (86_400_000 << 80)),
+            "high": uuid.UUID(int=min(batch_id.int + (_DAY_MS << 80), _LAST)),
         },
     )
     return {row.state: row.n for row in rows}
@@ -179,7 +182,7 @@ def finished_among(conn: Connection, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]
 
 def _day_before(row_id: uuid.UUID) -> uuid.UUID:
     """A lower bound for ids that other machines, whose clocks differ, made after this one."""
-    return uuid.UUID(int=max(0, floor_uuid(time_of(row_id)).int - (86_400_000 << 80)))
+    return uuid.UUID(int=max(0, (row_id.int >> 80) - _DAY_MS) << 80)
 
 
 # -- running ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from hub.integrations.executions.running import make_runner
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.pipeline.tools import Limits
 from hub.net.session import GuardedSession
-from hub.queue.contracts import TaskName
 from hub.queue.pump import Pump
 from tests.integration.integrations.world import LEASE, World
 
@@ -58,7 +57,8 @@ class Worker:
     def once(self) -> None:
         """Run until nothing is due."""
         Pump(
-            TaskName.EXECUTIONS_RUN,
+            # One task runs once in a process; these are to be several processes.
+            self._thread.name,  # type: ignore[arg-type]
             self._source,
             self._runner,
             self._world.bell,  # type: ignore[arg-type]

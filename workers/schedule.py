@@ -32,5 +32,6 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
         Job(TaskName.SCHEDULES_START, 1.0),
         Job(TaskName.GRANTS_POLL, 5.0),
         Job(TaskName.ENDPOINTS_REVIEW, 60.0),
+        Job(TaskName.ALERTS_REVIEW, 30.0),
         Job(TaskName.HISTORY_PRUNE, 600.0),
     )

@@ -15,8 +15,17 @@ from hub.core.ids import Kind, format_id, parse_id
 from hub.integrations.metrics import BOUNDS_MS, column_of
 from hub.integrations.registry import service
 from hub.monitoring import store
+from hub.monitoring.alert_store import read_standing
 from hub.monitoring.health import Status
-from hub.monitoring.schemas import Check, HealthChange, IntegrationHealth, Summary, Window, Windows
+from hub.monitoring.schemas import (
+    AlertState,
+    Check,
+    HealthChange,
+    IntegrationHealth,
+    Summary,
+    Window,
+    Windows,
+)
 from hub.monitoring.windows import WINDOWS, Numbers, summarise
 from hub.web.auth import requires
 from hub.web.paging import Page, Paging, page_of
@@ -63,6 +72,23 @@ def list_health_changes(integration_id: str, caller: Reader, hub: Hub, paging: P
         for one in page
     ]
     return Page(data=changes, next_cursor=cursor)
+
+
+@router.get("/integrations/{integration_id}/alerts")
+def list_alerts(integration_id: str, caller: Reader, hub: Hub) -> list[AlertState]:
+    """How an integration's alerts are; one that was never judged, or could not be, does not fire."""
+    with hub.engine.connect() as conn:
+        row = service.get(conn, caller.tenant_id, _integration(integration_id))
+        standing = read_standing(conn, [row.id])
+    return [
+        AlertState(
+            name=alert["name"],
+            firing=(found := standing.get((row.id, alert["name"]))) is not None and found.firing,
+            since=None if found is None else found.since,
+            value=None if found is None else found.value,
+        )
+        for alert in row.alerts
+    ]
 
 
 @router.get("/monitoring/summary")

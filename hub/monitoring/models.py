@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import REAL, Boolean, CheckConstraint, Column, Index, Integer, Table, Text, Uuid
+from sqlalchemy import (
+    REAL,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy import text as sql
 
 from hub.db.models import ledger_columns, ledger_indexes
@@ -47,6 +59,19 @@ integration_health = Table(
     Column("consecutive_failures", Integer, nullable=False, server_default="0"),
     Column("last_error", Text),
     Index(None, "tenant_id", "status"),
+)
+
+#: Alerts that were ever judged: how they are, and since when.
+integration_alert = Table(
+    "integration_alert",
+    metadata,
+    id_column("integration_id"),
+    Column("name", Text, nullable=False),
+    id_column("tenant_id"),
+    Column("firing", Boolean, nullable=False),
+    Column("since", Timestamp, nullable=False),
+    Column("value", Double),
+    PrimaryKeyConstraint("integration_id", "name"),
 )
 
 #: Every time that status changed.

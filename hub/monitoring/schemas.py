@@ -74,3 +74,12 @@ class Summary(BaseModel):
     executions: dict[str, int] = Field(description="Executions that are not finished, by state.")
     calls: Windows
     checks: Windows
+
+
+class AlertState(BaseModel):
+    """How one alert is."""
+
+    name: str
+    firing: bool
+    since: datetime | None = Field(description="When it last began, or was over.")
+    value: float | None = Field(description="What it was then.")

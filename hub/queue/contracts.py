@@ -37,6 +37,7 @@ class TaskName(StrEnum):
     CHECKS_RUN = "hub.checks.run"
     LEDGER_SWEEP = "hub.ledger.sweep"
     ENDPOINTS_REVIEW = "hub.endpoints.review"
+    ALERTS_REVIEW = "hub.alerts.review"
     HISTORY_PRUNE = "hub.history.prune"
 
 
@@ -53,6 +54,7 @@ ROUTES: dict[TaskName, Queue] = {
     TaskName.CHECKS_RUN: Queue.SYSTEM,
     TaskName.LEDGER_SWEEP: Queue.SYSTEM,
     TaskName.ENDPOINTS_REVIEW: Queue.SYSTEM,
+    TaskName.ALERTS_REVIEW: Queue.SYSTEM,
     TaskName.HISTORY_PRUNE: Queue.SYSTEM,
 }
 

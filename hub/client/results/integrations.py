@@ -33,6 +33,7 @@ class Integration(TypedDict):
     data_policy: dict[str, Any]
     logging: dict[str, Any]
     health_check: dict[str, Any] | None
+    alerts: list[dict[str, Any]]
     status: Literal["active", "inactive", "maintenance", "deprecated"]
     tags: list[str]
     version: int

@@ -16,7 +16,7 @@ FIELDS = (
     "name", "description", "type", "protocol", "base_url", "settings", "auth", "tls", "headers", "timeout_seconds",
     "max_response_bytes", "follow_redirects", "retry_policy", "operations", "request_transform",
     "response_transform", "error_mapping", "rate_limit", "caching", "quota", "access", "data_policy", "logging",
-    "health_check", "status", "tags",
+    "health_check", "alerts", "status", "tags",
 )  # fmt: skip
 #: What cannot change once it is made.
 FIXED = frozenset({"type", "protocol"})

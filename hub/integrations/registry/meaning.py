@@ -97,10 +97,27 @@ def judge(
             _steps(steps, name, found, sandbox)
     if isinstance(rules := value.get("error_mapping"), list):
         found.attempt(lambda: compile_rules(rules, field="error_mapping"))
+    if isinstance(alerts := value.get("alerts"), list):
+        found.faults += _alert_faults(alerts)
     data_policy = value.get("data_policy")
     if isinstance(data_policy, dict) and isinstance(masks := data_policy.get("redact"), list):
         found.attempt(lambda: compile_masks(masks, field="data_policy.redact"))
     return found
+
+
+def _alert_faults(alerts: list[Any]) -> list[FieldError]:
+    faults = []
+    names = [one.get("name") if isinstance(one, dict) else None for one in alerts]
+    for index, alert in enumerate(alerts):
+        if not isinstance(alert, dict):
+            continue
+        if (alert.get("at_least") is None) == (alert.get("at_most") is None):
+            faults.append(
+                FieldError(f"alerts.{index}.at_least", "either this or at_most is needed, and not both")
+            )
+        if names[index] is not None and names[index] in names[:index]:
+            faults.append(FieldError(f"alerts.{index}.name", "is the name of another alert"))
+    return faults
 
 
 def _transport(value: dict[str, Any], found: Meaning) -> Transport | None:

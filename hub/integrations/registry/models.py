@@ -61,6 +61,7 @@ integration = Table(
     Column("data_policy", JSONB, nullable=False, server_default="{}"),
     Column("logging", JSONB, nullable=False, server_default="{}"),
     Column("health_check", JSONB),
+    Column("alerts", JSONB, nullable=False, server_default="[]"),
     # None while nothing is to be checked; moved on by the start of each check.
     Column("next_check_at", Timestamp),
     Column("status", Text, _one_of("status", STATUSES), nullable=False, server_default="active"),
@@ -73,6 +74,7 @@ integration = Table(
     UniqueConstraint("tenant_id", "name"),
     Index(None, "tenant_id", "id"),
     Index("integration_next_check_idx", "next_check_at", postgresql_where=sql("next_check_at IS NOT NULL")),
+    Index("integration_alerts_idx", "id", postgresql_where=sql("alerts <> '[]'")),
     Index("integration_tags_idx", "tags", postgresql_using="gin"),
 )
 

@@ -158,6 +158,23 @@ class Logging(Form):
     )
 
 
+class Alert(Form):
+    """When somebody has to be told: an event `integration.alert` for endpoints of kind `operations`, once each way."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    metric: Literal["health", "error_rate", "latency_p95_ms", "throughput_per_minute"] = Field(
+        description="`health` is that of the checks: 1 degraded, 2 unhealthy. An error rate is 0 to 1."
+    )
+    at_least: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="Fires from this value on."
+    )
+    at_most: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="Fires up to this value."
+    )
+    minutes: int = Field(default=5, ge=1, le=1440, description="Over the calls of so many whole minutes.")
+    min_calls: int = Field(default=10, ge=1, le=1_000_000, description="Says nothing about fewer calls.")
+
+
 class HealthCheckIn(Form):
     """A call that tells whether the service is well."""
 
@@ -225,6 +242,7 @@ class Definition(Form):
     data_policy: DataPolicy = DataPolicy()
     logging: Logging = Logging()
     health_check: HealthCheckIn | None = None
+    alerts: list[Alert] = Field(default=[], max_length=20)
     status: Status = "active"
     tags: list[Tag] = Field(default=[], max_length=50)
 
@@ -306,6 +324,7 @@ class Integration(Form):
     data_policy: DataPolicy
     logging: Logging
     health_check: HealthCheckIn | None
+    alerts: list[Alert]
     status: Status
     tags: list[str]
     version: int = Field(description="Also the ETag; send it as If-Match to change exactly this version.")

@@ -13,7 +13,7 @@ from hub.access import audit
 from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid
-from hub.integrations.auth import login_call, oauth2_modes
+from hub.integrations.auth import login_call, oauth2
 from hub.integrations.registry import store
 from hub.integrations.registry.documents import differences, document_of
 from hub.integrations.registry.kinds import CALLABLE
@@ -200,9 +200,7 @@ def _places(
         # The address is in a description that may be anybody's.
         found["settings.use_wsdl_address"] = str(settings.get("wsdl"))
     if auth.get("mode") == "oauth2":
-        found |= {
-            f"auth.{name}": _origin(url, schemes) for name, url in oauth2_modes.destinations(auth).items()
-        }
+        found |= {f"auth.{name}": _origin(url, schemes) for name, url in oauth2.destinations(auth).items()}
     elif auth.get("mode") == "login_call":
         url = login_call.destinations(auth).get("url", base_url)
         found["auth.url"] = _origin(url, schemes)

@@ -392,6 +392,7 @@ CREATE TABLE hub.integration (
     data_policy JSONB DEFAULT '{}' NOT NULL,
     logging JSONB DEFAULT '{}' NOT NULL,
     health_check JSONB,
+    alerts JSONB DEFAULT '[]' NOT NULL,
     next_check_at TIMESTAMP WITH TIME ZONE,
     status TEXT DEFAULT 'active' NOT NULL CONSTRAINT integration_status_check CHECK (status IN ('active', 'inactive', 'maintenance', 'deprecated')),
     tags TEXT[] DEFAULT '{}' NOT NULL,
@@ -402,9 +403,20 @@ CREATE TABLE hub.integration (
     CONSTRAINT integration_pkey PRIMARY KEY (id),
     CONSTRAINT integration_tenant_id_name_key UNIQUE (tenant_id, name)
 );
+CREATE INDEX integration_alerts_idx ON hub.integration (id) WHERE alerts <> '[]';
 CREATE INDEX integration_next_check_idx ON hub.integration (next_check_at) WHERE next_check_at IS NOT NULL;
 CREATE INDEX integration_tags_idx ON hub.integration USING gin (tags);
 CREATE INDEX integration_tenant_id_id_idx ON hub.integration (tenant_id, id);
+
+CREATE TABLE hub.integration_alert (
+    integration_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    tenant_id UUID NOT NULL,
+    firing BOOLEAN NOT NULL,
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    value DOUBLE PRECISION,
+    CONSTRAINT integration_alert_pkey PRIMARY KEY (integration_id, name)
+);
 
 CREATE TABLE hub.integration_health (
     integration_id UUID NOT NULL,

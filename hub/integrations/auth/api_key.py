@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -11,14 +11,9 @@ from hub.core.errors import FieldError
 from hub.core.headers import is_token
 from hub.integrations.auth import basic
 from hub.integrations.auth.fields import Shown, WriteOnly, header_name_faults, text_at
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.auth.placing import add_cookie, add_query
 from hub.integrations.forms import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hub.core.secret import Secret
 
 _NAME = "X-API-Key"
 
@@ -58,7 +53,7 @@ class ApiKey:
         secrets: `key`.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> None:
+    def __init__(self, parameters: Parameters, secrets: Secrets) -> None:
         self._place: str = parameters["in"]
         self._name: str = parameters["name"]
         self._prefix: str = parameters.get("prefix", "")
@@ -79,7 +74,7 @@ class ApiKey:
         return request
 
 
-def traces(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> list[str]:
+def traces(parameters: Parameters, secrets: Secrets) -> list[str]:
     """The key, and what basic authentication makes of it."""
     key = secrets["key"].reveal()
     if parameters["in"] != "basic":
@@ -88,7 +83,7 @@ def traces(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> list
     return [key, pair]
 
 
-def faults(given: Mapping[str, Any]) -> list[FieldError]:
+def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     place, name = text_at(given, "in", "header"), text_at(given, "name", _NAME)
     found: list[FieldError] = []

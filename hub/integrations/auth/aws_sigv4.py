@@ -9,20 +9,16 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
 from pydantic import Field
 
 from hub.core.errors import FieldError
 from hub.integrations.auth.fields import WriteOnly
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
+from hub.integrations.auth.request_places import body_of
 from hub.integrations.forms import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hub.core.secret import Secret
 
 _S3 = frozenset({"s3", "s3-outposts", "s3-object-lambda"})
 #: Services beside S3 that want to see the hash of the body.
@@ -53,7 +49,7 @@ class AwsSigV4:
         secrets: `secret_access_key`; `session_token` with temporary credentials.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> None:
+    def __init__(self, parameters: Parameters, secrets: Secrets) -> None:
         self._parameters = parameters
         self._secrets = secrets
 
@@ -66,8 +62,7 @@ class AwsSigV4:
         # At DEBUG it logs what it signs, a session token among that.
         logging.getLogger("botocore.auth").setLevel(logging.INFO)
         service, region = self._parameters["service"], self._parameters["region"]
-        body = request.body or b""
-        body = body.encode() if isinstance(body, str) else body
+        body = body_of(request)
         request.url = canonical_url(request.url, is_s3=service in _S3)
         headers = {
             name: value
@@ -114,7 +109,7 @@ def _encode(text: str, *, plus: bool = True, safe: str = "") -> str:
     return quote(unquote_to_bytes(text.replace("+", " ") if plus else text), safe=f"{safe}-_.~")
 
 
-def faults(given: Mapping[str, Any]) -> list[FieldError]:
+def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     del given
     if importlib.util.find_spec("botocore") is None:

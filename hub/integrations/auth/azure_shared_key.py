@@ -17,14 +17,13 @@ from pydantic import Field
 
 from hub.core.errors import FieldError
 from hub.integrations.auth.fields import WriteOnly, text_at
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.auth.places import write_timestamp
 from hub.integrations.forms import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hub.core.secret import Secret
 
 #: Sent where the request names no `x-ms-version`.
 _VERSIONS = {"cosmos": "2018-12-31"}
@@ -72,8 +71,8 @@ class AzureSharedKey:
 
     def __init__(
         self,
-        parameters: Mapping[str, Any],
-        secrets: Mapping[str, Secret],
+        parameters: Parameters,
+        secrets: Secrets,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -163,7 +162,7 @@ def cosmos_string(method: str, url: str, date: str) -> str:
     return f"{method.lower()}\n{kind.lower()}\n{link}\n{date.lower()}\n\n"
 
 
-def faults(given: Mapping[str, Any]) -> list[FieldError]:
+def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     found: list[FieldError] = []
     service, account = text_at(given, "service"), text_at(given, "account")

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from hub.integrations.auth.fields import UserName, WriteOnly
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.forms import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hub.core.secret import Secret
 
 
 class BasicAuth(Form):
@@ -28,7 +23,7 @@ def encode_pair(username: str, password: str) -> str:
     return b64encode(f"{username}:{password}".encode()).decode()
 
 
-def encode(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> str:
+def encode(parameters: Parameters, secrets: Secrets) -> str:
     """The credentials as they travel."""
     return encode_pair(parameters["username"], secrets["password"].reveal())
 
@@ -41,7 +36,7 @@ class Basic:
         secrets: `password`.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> None:
+    def __init__(self, parameters: Parameters, secrets: Secrets) -> None:
         self._parameters = parameters
         self._secrets = secrets
 
@@ -51,7 +46,7 @@ class Basic:
         return request
 
 
-def traces(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> list[str]:
+def traces(parameters: Parameters, secrets: Secrets) -> list[str]:
     """The password, and the pair in base64."""
     return [secrets["password"].reveal(), encode(parameters, secrets)]
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from hub.integrations.auth.fields import WriteOnly
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.forms import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hub.core.secret import Secret
 
 
 class BearerAuth(Form):
@@ -29,7 +24,7 @@ class Bearer:
         secrets: `token`.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> None:
+    def __init__(self, parameters: Parameters, secrets: Secrets) -> None:
         del parameters
         self._token = secrets["token"]
 

@@ -16,13 +16,12 @@ from urllib.parse import quote
 
 from hub.integrations.auth.challenge import ALGORITHMS, Challenge, first_usable, next_nonce
 from hub.integrations.auth.fields import UserName, WriteOnly
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
+from hub.integrations.auth.request_places import body_of
 from hub.integrations.forms import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from hub.core.secret import Secret
+    from collections.abc import Callable
 
 
 class DigestAuth(Form):
@@ -98,8 +97,8 @@ class Digest:
 
     def __init__(
         self,
-        parameters: Mapping[str, Any],
-        secrets: Mapping[str, Secret],
+        parameters: Parameters,
+        secrets: Secrets,
         *,
         cnonce: Callable[[], str] = randomness.token_hex,
     ) -> None:
@@ -126,14 +125,13 @@ class Digest:
         return request
 
     def _sign(self, request: Any, challenge: Challenge, count: int) -> None:
-        body = request.body or b""
         request.headers["Authorization"] = authorization(
             challenge,
             username=self._username,
             password=self._password.reveal(),
             method=request.method,
             target=request.path_url,
-            body=body.encode() if isinstance(body, str) else body,
+            body=body_of(request),
             count=count,
             cnonce=self._cnonce(),
         )

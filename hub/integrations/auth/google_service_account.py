@@ -8,17 +8,14 @@ sends a signed assertion.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
 from hub.core.errors import FieldError
-from hub.integrations.auth.mode import Mode
-from hub.integrations.auth.oauth2_modes import sign
+from hub.integrations.auth.mode import Mode, Parameters
+from hub.integrations.auth.oauth2 import Carried
 from hub.integrations.forms import Form
-
-if TYPE_CHECKING:
-    from hub.integrations.auth.mode import Parameters
 
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 
@@ -65,7 +62,7 @@ MODE = Mode(
     name="google_service_account",
     form=GoogleServiceAccountAuth,
     secrets=("key",),
-    sign=sign,
+    sign=Carried,
     faults=faults,
     obtains=True,
     any_text=frozenset({"key"}),

@@ -9,13 +9,13 @@ from __future__ import annotations
 import binascii
 import hmac
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from pydantic import Field
 
 from hub.core.errors import FieldError
 from hub.integrations.auth.fields import Shown, WriteOnly, mapping_at, text_at
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.auth.places import ALWAYS, Moment, Value, fill, places_of, template_fault
 from hub.integrations.auth.request_places import BODY_DIGESTS, HEADER, PARTS, request_values
 from hub.integrations.auth.templates import (
@@ -30,7 +30,6 @@ from hub.integrations.auth.templates import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hub.core.secret import Secret
 
 Algorithm = Literal["sha1", "sha256", "sha384", "sha512"]
 Encoding = Literal["hex", "base64", "base64url", "base64url_unpadded"]
@@ -82,8 +81,8 @@ class HmacSignature:
 
     def __init__(
         self,
-        parameters: Mapping[str, Any],
-        secrets: Mapping[str, Secret],
+        parameters: Parameters,
+        secrets: Secrets,
         *,
         moment: Callable[[], Moment] = Moment.present,
     ) -> None:
@@ -140,7 +139,7 @@ def write_signature(digest: bytes, encoding: Encoding) -> str:
             return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def faults(given: Mapping[str, Any]) -> list[FieldError]:
+def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     string = text_at(given, "string")
     found = templates_faults(given, _PLACED, elsewhere=string, known_elsewhere=_SIGNED)
@@ -160,8 +159,8 @@ def faults(given: Mapping[str, Any]) -> list[FieldError]:
         found.append(FieldError("auth.key_id", "is required, as a template uses it"))
     encoding, key = text_at(given, "key_encoding", "text"), text_at(given, "key")
     try:
-        if encoding in KeyEncoding.__args__:  # type: ignore[attr-defined]
-            read_key(key, encoding)  # type: ignore[arg-type]
+        if encoding in get_args(KeyEncoding):
+            read_key(key, cast("KeyEncoding", encoding))
     except (ValueError, binascii.Error):
         found.append(FieldError("auth.key", f"is not {encoding}, as `key_encoding` says"))
     return found

@@ -14,19 +14,20 @@ from pydantic import Field, SecretStr
 
 from hub.core.errors import FieldError
 from hub.core.headers import is_refused, is_token
-from hub.integrations.auth.mode import Mode
-from hub.integrations.auth.oauth2_modes import path_fault, url_fault
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
+from hub.integrations.auth.oauth2 import path_fault, url_fault
+from hub.integrations.auth.placing import add_cookie, add_query
 from hub.integrations.forms import Form, Headers
 from hub.transforms.template import BadTemplateError, NotFilledError, parse_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hub.integrations.auth.mode import Parameters, Secrets
-    from hub.net.session import Auth
-
 #: The secrets that templates may name, beside the plain `values`.
 SECRET_NAMES = ("password", "key", "code")
+
+#: Characters that a cookie's value has as they are (RFC 6265, 4.1.1): the service gets back what it set.
+_COOKIE_SAFE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
 
 Template = Annotated[str, Field(max_length=8192)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,49}$")]
@@ -121,23 +122,12 @@ class Carried:
         name = self._place.name
         value = fill(self._place.template, {"token": self._token.reveal()})
         if self._place.in_ == "query":
-            request.prepare_url(request.url, {name: value})
+            add_query(request, {name: value})
         elif self._place.in_ == "cookie":
-            given = request.headers.get("Cookie")
-            pair = f"{name}={quote(value, safe=_COOKIE_SAFE)}"
-            request.headers["Cookie"] = f"{given}; {pair}" if given else pair
+            add_cookie(request, name, quote(value, safe=_COOKIE_SAFE))
         else:
             request.headers[name] = value
         return request
-
-
-#: Characters that a cookie's value has as they are (RFC 6265, 4.1.1): the service gets back what it set.
-_COOKIE_SAFE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
-
-
-def sign(parameters: Parameters, secrets: Secrets) -> Auth:
-    """The authentication object of a call."""
-    return Carried(parameters, secrets)
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -213,7 +203,7 @@ MODE = Mode(
     name="login_call",
     form=LoginCallAuth,
     optional_secrets=SECRET_NAMES,
-    sign=sign,
+    sign=Carried,
     faults=faults,
     obtains=True,
     any_text=frozenset(SECRET_NAMES),

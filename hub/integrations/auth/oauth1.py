@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -12,13 +12,9 @@ from pydantic import Field
 
 from hub.core.errors import FieldError, Invalid
 from hub.integrations.auth.fields import Shown, WriteOnly, text_at
-from hub.integrations.auth.mode import Mode, plain_traces
+from hub.integrations.auth.mode import Mode, Parameters, Secrets, plain_traces
+from hub.integrations.auth.request_places import body_of
 from hub.integrations.forms import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hub.core.secret import Secret
 
 _FORM = "application/x-www-form-urlencoded"
 _NO_KEY = "is not an RSA private key in PEM without a passphrase"
@@ -62,8 +58,8 @@ class OAuth1:
 
     def __init__(
         self,
-        parameters: Mapping[str, Any],
-        secrets: Mapping[str, Secret],
+        parameters: Parameters,
+        secrets: Secrets,
         *,
         nonce: str | None = None,
         timestamp: str | None = None,
@@ -82,8 +78,7 @@ class OAuth1:
         """
         from hub.integrations.auth.oauth1_client import SigningClient  # noqa: PLC0415 - not everybody needs it
 
-        body = request.body or b""
-        body = body.encode() if isinstance(body, str) else body
+        body = body_of(request)
         content_type = str(request.headers.get("Content-Type") or "")
         # A body of GET has no meaning (RFC 9110, 9.3.1), so it is not signed.
         is_form = (
@@ -157,7 +152,7 @@ def needs(form: OAuth1Auth) -> tuple[str, ...]:
     return (signing, "token_secret") if form.token and signing == "consumer_secret" else (signing,)
 
 
-def traces(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> list[str]:
+def traces(parameters: Parameters, secrets: Secrets) -> list[str]:
     """The secrets, and what PLAINTEXT makes of them (RFC 5849, 3.4.4): encoded, and encoded once more on the way."""
     from oauthlib.oauth1.rfc5849.utils import escape  # noqa: PLC0415 - not everybody needs it
 
@@ -169,7 +164,7 @@ def traces(parameters: Mapping[str, Any], secrets: Mapping[str, Secret]) -> list
     return [*found, *(escape(text) for text in found), joined]
 
 
-def faults(given: Mapping[str, Any]) -> list[FieldError]:
+def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     found: list[FieldError] = []
     method, placement = text_at(given, "signature_method", "HMAC-SHA1"), text_at(given, "placement", "header")

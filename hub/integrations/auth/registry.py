@@ -19,7 +19,7 @@ from hub.integrations.auth import (
     mtls,
     none,
     oauth1,
-    oauth2_modes,
+    oauth2,
     ssh_key,
     template,
 )
@@ -35,7 +35,7 @@ from hub.integrations.auth.login_call import LoginCallAuth
 from hub.integrations.auth.mtls import MtlsAuth
 from hub.integrations.auth.none import NoAuth
 from hub.integrations.auth.oauth1 import OAuth1Auth
-from hub.integrations.auth.oauth2_modes import OAuth2Auth
+from hub.integrations.auth.oauth2 import OAuth2Auth
 from hub.integrations.auth.ssh_key import SshKeyAuth
 from hub.integrations.auth.template import TemplateAuth
 from hub.web.choices import told_by
@@ -57,7 +57,7 @@ MODES: dict[str, Mode] = {
         aws_sigv4.MODE,
         azure_shared_key.MODE,
         ssh_key.MODE,
-        oauth2_modes.MODE,
+        oauth2.MODE,
         google_service_account.MODE,
         login_call.MODE,
         mtls.MODE,

@@ -46,15 +46,15 @@ def request_values(request: Any, names: Iterable[str]) -> dict[str, Value]:
 
 def _read(request: Any, name: str) -> str | bytes:
     if name == "body":
-        return _body(request)
+        return body_of(request)
     if name.startswith(HEADER):
         return str(request.headers.get(name.removeprefix(HEADER)) or "")
     if name in BODY_DIGESTS:
         _, algorithm, form = name.split("_")
-        digest = hashlib.new(algorithm, _body(request), usedforsecurity=False).digest()
+        digest = hashlib.new(algorithm, body_of(request), usedforsecurity=False).digest()
         return digest.hex() if form == "hex" else b64encode(digest)
     if name == "form_sorted":
-        pairs = parse_qsl(_body(request).decode(errors="replace"), keep_blank_values=True)
+        pairs = parse_qsl(body_of(request).decode(errors="replace"), keep_blank_values=True)
         return "".join(f"{field}{value}" for field, value in sorted(set(pairs)))
     parts = urlsplit(request.url)
     found: dict[str, str] = {
@@ -69,6 +69,7 @@ def _read(request: Any, name: str) -> str | bytes:
     return found[name]
 
 
-def _body(request: Any) -> bytes:
+def body_of(request: Any) -> bytes:
+    """The body as it travels; empty when there is none."""
     body = request.body or b""
     return body.encode() if isinstance(body, str) else body

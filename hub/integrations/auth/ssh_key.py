@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -17,13 +17,8 @@ from pydantic import Field
 
 from hub.core.errors import FieldError
 from hub.integrations.auth.fields import WriteOnly, text_at
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.forms import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hub.core.secret import Secret
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -82,7 +77,7 @@ def read_key(text: str, passphrase: str | None) -> Key:
     return key
 
 
-def unlocked(secrets: Mapping[str, Secret]) -> str:
+def unlocked(secrets: Secrets) -> str:
     """The key in OpenSSH's format without a passphrase, which every SSH library reads.
 
     Args:
@@ -96,7 +91,7 @@ def unlocked(secrets: Mapping[str, Secret]) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 
 
-def faults(given: Mapping[str, Any]) -> list[FieldError]:
+def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     key, passphrase = text_at(given, "private_key"), text_at(given, "passphrase")
     if passphrase and not key:

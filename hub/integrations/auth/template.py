@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from hub.integrations.auth.mode import Mode
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.auth.places import ALWAYS, Moment
 from hub.integrations.auth.templates import SECRETS, TemplatesForm, place, secret_values, templates_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from hub.core.errors import FieldError
-    from hub.core.secret import Secret
 
 
 class TemplateAuth(TemplatesForm):
@@ -36,8 +35,8 @@ class Template:
 
     def __init__(
         self,
-        parameters: Mapping[str, Any],
-        secrets: Mapping[str, Secret],
+        parameters: Parameters,
+        secrets: Secrets,
         *,
         moment: Callable[[], Moment] = Moment.present,
     ) -> None:
@@ -53,7 +52,7 @@ class Template:
         return request
 
 
-def faults(given: Mapping[str, Any]) -> list[FieldError]:
+def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     return templates_faults(given, ALWAYS)
 

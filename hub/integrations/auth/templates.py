@@ -22,7 +22,8 @@ from hub.integrations.forms import Form
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from hub.core.secret import Secret
+    from hub.integrations.auth.mode import Secrets
+
 
 #: The form's field with the secrets that the definition names itself (`Mode.dynamic`).
 SECRETS = "secrets"
@@ -51,7 +52,7 @@ class TemplatesForm(Form):
     )
 
 
-def secret_values(secrets: Mapping[str, Secret]) -> dict[str, Value]:
+def secret_values(secrets: Secrets) -> dict[str, Value]:
     """The values of the places that are secrets, by the names that templates use."""
     prefix = f"{SECRETS}."
     return {

@@ -21,7 +21,7 @@ from hub.transforms.paths import MISSING, ManyPlacesError, parse_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hub.integrations.auth.oauth2_modes import OAuth2Auth
+    from hub.integrations.auth.oauth2 import OAuth2Auth
     from hub.net.outcome import Outcome
 
 MAX_LIFE_SECONDS = 10 * 365 * 86_400.0

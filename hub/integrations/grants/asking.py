@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hub.core.secret import Secret
 from hub.integrations.auth.google_service_account import TOKEN_URL, GoogleServiceAccountAuth, read_key
-from hub.integrations.auth.oauth2_modes import OAuth2Auth
+from hub.integrations.auth.oauth2 import OAuth2Auth
 from hub.integrations.grants.answer import Refused, Tokens, read_oauth
 from hub.integrations.grants.assertions import UnusableKey
 from hub.integrations.grants.holder import Holder

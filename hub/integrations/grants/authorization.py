@@ -19,7 +19,7 @@ from hub.access import audit
 from hub.core.errors import Conflict, FieldError, HubError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.core.secret import Secret
-from hub.integrations.auth.oauth2_modes import OAuth2Auth
+from hub.integrations.auth.oauth2 import OAuth2Auth
 from hub.integrations.grants import request_store, store
 from hub.integrations.grants.answer import Tokens, masked, read_oauth
 from hub.integrations.grants.assertions import UnusableKey

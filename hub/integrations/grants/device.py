@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hub.core.errors import Conflict, HubError, NotFound, Unavailable
 from hub.core.ids import new_uuid
 from hub.core.secret import Secret
-from hub.integrations.auth.oauth2_modes import url_fault
+from hub.integrations.auth.oauth2 import url_fault
 from hub.integrations.grants import request_store, store
 from hub.integrations.grants.answer import Refused, Tokens, not_granted, read_json, read_oauth, seconds
 from hub.integrations.grants.authorization import (

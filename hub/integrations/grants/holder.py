@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from hub.integrations.auth import google_service_account, login_call, oauth2_modes
+from hub.integrations.auth import google_service_account, login_call, oauth2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from hub.integrations.auth.mode import Mode
 
 MODES: Mapping[str, Mode] = {
-    mode.name: mode for mode in (oauth2_modes.MODE, google_service_account.MODE, login_call.MODE)
+    mode.name: mode for mode in (oauth2.MODE, google_service_account.MODE, login_call.MODE)
 }
-_GIVEN_BY_PEOPLE = (*oauth2_modes.INTERACTIVE, "refresh_token")
+_GIVEN_BY_PEOPLE = (*oauth2.INTERACTIVE, "refresh_token")
 #: Whoever could change one of these could have a token sent to himself.
 _NAMED = ("grant", "client_id", "token_url", "authorize_url", "device_url", "revocation_url")
 

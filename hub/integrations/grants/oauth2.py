@@ -11,7 +11,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode
 
-from hub.integrations.auth.oauth2_modes import OAuth2Auth
+from hub.integrations.auth.oauth2 import OAuth2Auth
 from hub.integrations.grants.assertions import UnusableKey, signed
 from hub.net.token_endpoint import MAX_ANSWER_BYTES, TIMEOUT_SECONDS
 

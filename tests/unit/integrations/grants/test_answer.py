@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hub.core.secret import Secret
-from hub.integrations.auth.oauth2_modes import OAuth2Auth
+from hub.integrations.auth.oauth2 import OAuth2Auth
 from hub.integrations.grants.answer import MAX_LIFE_SECONDS, Answer, Failed, Refused, Tokens, read_oauth
 from hub.net.outcome import ErrorClass, Outcome, classify_status, status_message
 

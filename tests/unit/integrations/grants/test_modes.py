@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from requests import PreparedRequest
 
 from hub.core.secret import Secret
-from hub.integrations.auth import google_service_account, login_call, oauth2_modes
+from hub.integrations.auth import google_service_account, login_call, oauth2
 
 OAUTH = {
     "mode": "oauth2",
@@ -49,20 +49,20 @@ def request() -> PreparedRequest:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_wrong_with_oauth2_is_told_with_its_path(change: dict[str, Any], path: str) -> None:
-    assert [fault.path for fault in oauth2_modes.faults({**OAUTH, **change})] == [path]
+    assert [fault.path for fault in oauth2.faults({**OAUTH, **change})] == [path]
 
 
 def test_nothing_is_wrong_with_good_settings() -> None:
-    assert oauth2_modes.faults(OAUTH) == []
+    assert oauth2.faults(OAUTH) == []
     assert login_call.faults(LOGIN) == []
 
 
 @pytest.mark.parametrize("value", [None, 7, [], {}, "text", {"a": [1]}], ids=str)
 def test_odd_forms_do_not_break_the_judgement_of_meaning(value: Any) -> None:
-    names = (*oauth2_modes.OAuth2Auth.model_fields, *login_call.LoginCallAuth.model_fields, "json", "key")
+    names = (*oauth2.OAuth2Auth.model_fields, *login_call.LoginCallAuth.model_fields, "json", "key")
     for name in names:
         given = {**OAUTH, **LOGIN, name: value}
-        for mode in (oauth2_modes, login_call, google_service_account):
+        for mode in (oauth2, login_call, google_service_account):
             mode.faults(given)
 
 
@@ -79,8 +79,8 @@ def test_odd_forms_do_not_break_the_judgement_of_meaning(value: Any) -> None:
     ids=str,
 )
 def test_which_secrets_a_grant_needs(change: dict[str, Any], needed: tuple[str, ...]) -> None:
-    form = oauth2_modes.OAuth2Auth.model_validate({**OAUTH, **change})
-    assert oauth2_modes.MODE.needs(form) == needed
+    form = oauth2.OAuth2Auth.model_validate({**OAUTH, **change})
+    assert oauth2.MODE.needs(form) == needed
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_what_is_no_service_accounts_key_is_told(key: str) -> None:
 
 
 def test_secrets_are_in_no_repr_and_unknown_fields_are_refused() -> None:
-    form = oauth2_modes.OAuth2Auth.model_validate({**OAUTH, "client_secret": "canary-secret"})
+    form = oauth2.OAuth2Auth.model_validate({**OAUTH, "client_secret": "canary-secret"})
     assert "canary-secret" not in repr(form)
     with pytest.raises(ValidationError, match="passwort"):
-        oauth2_modes.OAuth2Auth.model_validate({**OAUTH, "passwort": "x"})
+        oauth2.OAuth2Auth.model_validate({**OAUTH, "passwort": "x"})
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_secrets_are_in_no_repr_and_unknown_fields_are_refused() -> None:
     ids=str,
 )
 def test_a_token_stands_in_a_header(placement: dict[str, str], header: str, value: str) -> None:
-    signed = oauth2_modes.sign({**OAUTH, "placement": placement}, {"access_token": Secret("t")})(request())
+    signed = oauth2.Carried({**OAUTH, "placement": placement}, {"access_token": Secret("t")})(request())
     assert signed.headers[header] == value
 
 
 def test_a_token_stands_in_the_query() -> None:
     placement = {"in": "query", "name": "key", "prefix": ""}
-    signed = oauth2_modes.sign({**OAUTH, "placement": placement}, {"access_token": Secret("a&b")})(request())
+    signed = oauth2.Carried({**OAUTH, "placement": placement}, {"access_token": Secret("a&b")})(request())
     assert signed.url == "https://api.example/x?a=1&key=a%26b"
 
 
@@ -157,5 +157,5 @@ def test_a_token_stands_in_the_query() -> None:
 def test_a_session_token_stands_where_the_service_wants_it(
     placement: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    signed = login_call.sign({**LOGIN, "placement": placement}, {"access_token": Secret("t;1")})(request())
+    signed = login_call.Carried({**LOGIN, "placement": placement}, {"access_token": Secret("t;1")})(request())
     assert signed.headers[expected[0]] == expected[1]

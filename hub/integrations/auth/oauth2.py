@@ -1,25 +1,23 @@
 """OAuth 2.0 as data: how a token is got (RFC 6749 and its extensions), and where calls carry it.
 
-One mode with seven grants. Everything in which providers differ is a field, so that a new provider is a definition and
+One mode with six grants. Everything in which providers differ is a field, so that a new provider is a definition and
 no code. Leaves to others: asking for tokens, keeping and renewing them (`hub.integrations.grants`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
 from hub.core.errors import FieldError
-from hub.core.headers import is_refused, is_token, is_value
-from hub.integrations.auth.mode import Mode
+from hub.core.headers import is_value
+from hub.integrations.auth.fields import header_name_faults
+from hub.integrations.auth.mode import Mode, Parameters, Secrets
+from hub.integrations.auth.placing import add_query
 from hub.integrations.forms import Form
 from hub.net.url import UrlError, parse
 from hub.transforms.paths import BadPathError, parse_path
-
-if TYPE_CHECKING:
-    from hub.integrations.auth.mode import Parameters, Secrets
-    from hub.net.session import Auth
 
 #: Grants that somebody gives in a browser: without a token there is nothing that the hub could do by itself.
 INTERACTIVE = ("authorization_code", "device")
@@ -169,15 +167,10 @@ class Carried:
         """Sign a prepared request."""
         value = f"{self._place.prefix} {self._token.reveal()}".lstrip()
         if self._place.in_ == "query":
-            request.prepare_url(request.url, {self._place.name: value})
+            add_query(request, {self._place.name: value})
         else:
             request.headers[self._place.name] = value
         return request
-
-
-def sign(parameters: Parameters, secrets: Secrets) -> Auth:
-    """The authentication object of a call."""
-    return Carried(parameters, secrets)
 
 
 def faults(given: Parameters) -> list[FieldError]:
@@ -247,9 +240,8 @@ def _placement_faults(placement: Any) -> list[FieldError]:
         return []
     name, prefix = placement.get("name", "Authorization"), placement.get("prefix", "")
     found = []
-    in_header = placement.get("in", "header") == "header"
-    if in_header and isinstance(name, str) and (not is_token(name) or is_refused(name)):
-        found.append(FieldError("auth.placement.name", "is not a header that can carry a token"))
+    if placement.get("in", "header") == "header" and isinstance(name, str):
+        found += header_name_faults(name, "auth.placement.name")
     if isinstance(prefix, str) and not is_value(prefix):
         found.append(FieldError("auth.placement.prefix", "must be printable ASCII characters only"))
     return found
@@ -259,7 +251,7 @@ MODE = Mode(
     name="oauth2",
     form=OAuth2Auth,
     optional_secrets=("client_secret", "private_key", "refresh_token", "subject_token", "actor_token"),
-    sign=sign,
+    sign=Carried,
     faults=faults,
     obtains=True,
     any_text=frozenset({"private_key"}),

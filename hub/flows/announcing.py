@@ -16,6 +16,7 @@ from hub.db.states import State
 from hub.flows import store
 from hub.queue.contracts import TaskName
 from hub.transforms import Cancelled, compile_steps
+from hub.web.bodies import check_strict, parse_strict
 from hub.webhooks.envelope import OPERATIONAL
 from hub.webhooks.store import NewMessage, insert_messages
 
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 SOURCE = "flow"
 #: Bytes of an answer that an event about it carries.
 _MAX_DATA = 65_536
+#: Nesting and bytes of events, as at the other doors.
+_MAX_DEPTH = 64
+_MAX_EVENT = 1_048_576
 _NAMES = {
     State.DONE: "execution.succeeded",
     State.FAILED: "execution.failed",
@@ -111,7 +115,14 @@ class Announcer:
             if isinstance(made, Cancelled):
                 return None
             document = made.document
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        try:
+            # An expression can make what no other door takes.
+            check_strict(text.encode(errors="surrogatepass"), max_bytes=_MAX_EVENT, max_depth=_MAX_DEPTH)
+        except HubError as error:
+            log.error("What flow %s publishes cannot be an event: %s", row.name, error.detail)  # noqa: TRY400
+            return None
+        return text
 
 
 def _about(one: Ended) -> dict[str, Any]:
@@ -119,8 +130,9 @@ def _about(one: Ended) -> dict[str, Any]:
     data: Any = None
     if end.data is not None and not end.data_base64 and len(end.data) <= _MAX_DATA:
         try:
-            data = json.loads(end.data)
-        except (ValueError, RecursionError):
+            # Strictly: what no JSON of ours could hold (halves of surrogate pairs, NaN, a deep nest) is told as text.
+            data = parse_strict(end.data.encode(), max_bytes=4 * _MAX_DATA, max_depth=_MAX_DEPTH)
+        except HubError:
             data = end.data
     return {
         "execution": format_id(Kind.EXECUTION, job.id),

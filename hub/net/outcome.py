@@ -20,7 +20,8 @@ MAX_HEADERS = 100
 MAX_HEADER_CHARACTERS = 32_768
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+#: What a line of text cannot have, and halves of surrogate pairs, which neither UTF-8 nor Postgres can hold.
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]+")
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 
 
@@ -152,7 +153,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 
 def safe_text(text: str, limit: int = 300) -> str:
-    """Text that came from a library or from outside, fit to be stored: one line, no control characters."""
+    """Text that came from a library or from outside, fit to be stored: one line, no control characters, valid UTF-8."""
     return _CONTROL.sub(" ", text)[:limit].strip()
 
 

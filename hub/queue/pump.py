@@ -309,14 +309,23 @@ class Pump(Generic[Job, Result]):
 
     def _write(self, results: Sequence[Result]) -> int:
         """Record results; how many were. One that the database cannot store does not cost its neighbours theirs."""
-        action = self._source.record(results)
+        try:
+            action = self._source.record(results)
+        except Exception as error:  # noqa: BLE001 - what strangers answered must not end the pump of all
+            return self._one_by_one(results, type(error).__name__)
         try:
             return len(results) if _insist(action, "record results", until=time.monotonic() + 30) else 0
         except DataError as error:
-            if len(results) > 1:
-                return sum(self._write([result]) for result in results)
-            log.error("A result cannot be stored (%s); its lease will lapse.", _reason(error))  # noqa: TRY400
-            return 0
+            return self._one_by_one(results, _reason(error))
+        except UnicodeError as error:
+            # The driver's, which is none of SQLAlchemy's; its text quotes what it could not encode.
+            return self._one_by_one(results, type(error).__name__)
+
+    def _one_by_one(self, results: Sequence[Result], reason: str) -> int:
+        if len(results) > 1:
+            return sum(self._write([result]) for result in results)
+        log.error("A result cannot be stored (%s); its lease will lapse.", reason)
+        return 0
 
 
 def _rest(since: float, done: int) -> None:

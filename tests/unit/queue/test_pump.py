@@ -387,6 +387,33 @@ def test_a_result_that_cannot_be_stored_does_not_cost_its_neighbours_theirs(stag
     assert (sorted(stage.source.done), report.recorded) == ([1, 3], 2)
 
 
+@pytest.mark.parametrize("where", ["judging", "writing"])
+def test_a_result_that_cannot_be_judged_or_encoded_costs_neither_its_neighbours_nor_the_pump(
+    stage: Stage, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.source.due = [1, 2, 3]
+    real = stage.source.record
+
+    def record(results: Sequence[tuple[int, bool]]) -> Callable[[], None]:
+        write = real(results)
+        poisoned = any(job == 2 for job, _ in results)
+        if poisoned and where == "judging":
+            raise TypeError("canary91")
+
+        def guarded() -> None:
+            if poisoned:
+                "canary91 \ud800".encode()
+            write()
+
+        return guarded
+
+    stage.source.record = record  # type: ignore[method-assign]
+    report = stage.pump().run()
+    assert (sorted(stage.source.done), report.recorded) == ([1, 3], 2)
+    assert "its lease will lapse" in caplog.text
+    assert "canary91" not in caplog.text
+
+
 def test_a_database_that_stays_away_costs_the_record_and_frees_the_room(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from hub.client.closing import Closing
+from hub.client.routes.audit import AuditCalls
 from hub.client.routes.endpoints import EndpointCalls
 from hub.client.routes.event_types import EventTypeCalls
 from hub.client.routes.events import EventCalls
@@ -36,6 +37,7 @@ _LISTS = Literal[
     "executions",
     "schedules",
     "flows",
+    "audit",
 ]
 
 
@@ -50,6 +52,7 @@ class HttpClient(
     ScheduleCalls,
     FlowCalls,
     GrantCalls,
+    AuditCalls,
     Closing,
 ):
     """Talks to the API of one hub with one API key.

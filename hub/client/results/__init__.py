@@ -3,6 +3,7 @@
 A newer hub may send more keys than are named here.
 """
 
+from hub.client.results.audit import AuditEntry
 from hub.client.results.endpoints import (
     Endpoint,
     EndpointDetail,
@@ -51,6 +52,7 @@ from hub.client.results.executions import (
 )
 from hub.client.results.flows import Flow, FlowTest
 from hub.client.results.integrations import (
+    AlertState,
     Applied,
     AppliedAll,
     Authorization,
@@ -75,9 +77,11 @@ from hub.client.results.sources import Source, SourceRequest, SourceRequestDetai
 __all__ = [
     "Accepted",
     "AcceptedBatch",
+    "AlertState",
     "Applied",
     "AppliedAll",
     "Attempt",
+    "AuditEntry",
     "Authorization",
     "Batch",
     "Change",

@@ -139,6 +139,15 @@ class IntegrationUsage(TypedDict):
     month: UsageOfPeriod
 
 
+class AlertState(TypedDict):
+    """How one alert is; `value` is what it was when that began."""
+
+    name: str
+    firing: bool
+    since: str | None
+    value: float | None
+
+
 class Authorization(TypedDict):
     """Where to send a person: to `url`, or to `verification_uri` with the `user_code`."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hub.client.results import (
+        AlertState,
         AppliedAll,
         Difference,
         Integration,
@@ -152,6 +153,11 @@ class IntegrationCalls(Calls):
         """What was used of an integration's quota today and this month (UTC)."""
         usage: IntegrationUsage = self._get(f"{_path(integration_id)}/usage")
         return usage
+
+    def list_integration_alerts(self, integration_id: str) -> list[AlertState]:
+        """Every alert of an integration, and whether it fires."""
+        alerts: list[AlertState] = self._get(f"{_path(integration_id)}/alerts")
+        return alerts
 
 
 def _path(integration_id: str) -> str:

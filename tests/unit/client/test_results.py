@@ -20,6 +20,7 @@ from typing import (
 import pytest
 from pydantic import BaseModel
 
+from hub.api import schemas as access
 from hub.client import results
 from hub.client.results import events
 from hub.flows import schemas as flows
@@ -27,6 +28,7 @@ from hub.integrations.executions import schemas as executions
 from hub.integrations.grants import schemas as grants
 from hub.integrations.registry import api as registry
 from hub.integrations.registry import schemas as integrations
+from hub.monitoring import schemas as monitoring
 from hub.sources import schemas as sources
 from hub.web.paging import Page
 from hub.webhooks import schemas as webhooks
@@ -36,6 +38,7 @@ from hub.webhooks.replay import schemas as replays
 ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.Accepted, executions.Accepted),
     (results.AcceptedBatch, executions.AcceptedBatch),
+    (results.AlertState, monitoring.AlertState),
     (results.Applied, registry.Applied),
     (results.AppliedAll, registry.AppliedAll),
     (results.Authorization, grants.Authorization),
@@ -45,6 +48,7 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.DeliveryDetail, webhooks.DeliveryDetail),
     (results.DeliveryAttempt, webhooks.Attempt),
     (results.Attempt, executions.Attempt),
+    (results.AuditEntry, access.AuditEntry),
     (results.Difference, integrations.Difference),
     (results.Disconnected, grants.Disconnected),
     (results.DryRun, webhooks.DryRun),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from hub.core.errors import HubError
+from hub.core.errors import HubError, Invalid
 from hub.core.ids import Kind, format_id
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.auth.registry import MODES
@@ -21,6 +21,7 @@ from hub.integrations.pipeline.retry import RetryPolicy
 from hub.integrations.registry.kinds import CALLABLE, HELD_BY_STATUS
 from hub.integrations.registry.schemas import Access, Caching, DataPolicy, Logging, Quota, RateLimit
 from hub.integrations.transports.interface import Connection
+from hub.integrations.transports.missing import MissingTransport
 from hub.integrations.transports.registry import transport_of
 from hub.json_schema import compile_schema
 from hub.net.client_certificate import ClientCertificate
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 
 #: The secret of the block `tls`, among those of `auth`.
 TLS_KEY = "tls.key"
+#: `broken`: the package of its transport is not installed in this process, or cannot be used.
+TRANSPORT_MISSING = "transport_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +152,7 @@ def load_target(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target | N
         opened: its secrets by vault id; one that is missing could not be read.
 
     Returns:
-        None when what is stored cannot be understood here: a transport that is not installed, or a row that somebody
-        spoilt by hand. The log says what.
+        None when what is stored cannot be understood: a row that somebody spoilt by hand. The log says what.
     """
     try:
         return _load(row, opened)
@@ -161,7 +163,7 @@ def load_target(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target | N
 
 
 def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
-    transport = transport_of(row.type, row.protocol, row.settings)
+    transport = _transport(row)
     mode = MODES[row.auth["mode"]]
     ids = secret_ids(row)
     secrets = {name: opened[secret_id] for name, secret_id in ids.items() if secret_id in opened}
@@ -195,7 +197,7 @@ def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
         name=row.name,
         version=row.version,
         hold=None if row.status in CALLABLE else HELD_BY_STATUS + row.status,
-        broken=None if readable else "secret_unreadable",
+        broken=_fault_of(transport, readable=readable),
         connection=Connection(
             id=row.id,
             tenant_id=row.tenant_id,
@@ -230,6 +232,20 @@ def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
         deprecated=row.status == "deprecated",
         changed_at=row.updated_at,
     )
+
+
+def _transport(row: Row[Any]) -> Transport:
+    try:
+        return transport_of(row.type, row.protocol, row.settings)
+    except Invalid as error:
+        log.error("Integration %s waits here: %s", format_id(Kind.INTEGRATION, row.id), error.detail)  # noqa: TRY400 - a traceback would say nothing more
+        return MissingTransport(error)
+
+
+def _fault_of(transport: Transport, *, readable: bool) -> str | None:
+    if isinstance(transport, MissingTransport):
+        return TRANSPORT_MISSING
+    return None if readable else "secret_unreadable"
 
 
 def _some(*pipelines: Pipeline) -> tuple[Pipeline, ...]:

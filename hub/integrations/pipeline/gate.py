@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 from hub.db.states import State
 from hub.integrations.pipeline.call import Stopped
+from hub.integrations.target import TRANSPORT_MISSING
 
 if TYPE_CHECKING:
     from hub.integrations.pipeline.call import Call, Tools
+
+#: Seconds until the next look for a transport that is not installed.
+_MISSING_PAUSE = 30.0
 
 
 def load(call: Call, _tools: Tools) -> Stopped | None:
@@ -16,6 +20,10 @@ def load(call: Call, _tools: Tools) -> Stopped | None:
     target = call.target
     if target.hold is not None:
         return Stopped(State.HELD, target.hold, "The integration is not active.")
+    if target.broken == TRANSPORT_MISSING:
+        # Another worker may have the package, or this one after a restart.
+        message = "The package of the integration's transport is not installed where it is called from."
+        return Stopped(State.DUE, TRANSPORT_MISSING, message, due_in=_MISSING_PAUSE)
     if target.broken is not None:
         return Stopped(State.FAILED, target.broken, "The integration's credentials cannot be read.")
     call.form = target.operations.get(call.operation, target.free)

@@ -340,6 +340,29 @@ def test_what_is_wrong_with_a_definition_or_an_input_is_told_with_its_path(
         assert not server.connections
 
 
+def test_what_was_accepted_waits_for_its_package(world: World, installed: None, bring: Any) -> None:
+    there = type(registry.transport_of("api", "custom", SETTINGS))
+    with machine() as server:
+        made = stock(world, server)
+        execution = world.execute(made["id"], "count", part="p-1")
+        bring()
+        world.run_executions()
+        waits = world.read(execution)
+        assert (waits["state"], waits["reason"], waits["attempts"]) == ("due", "transport_missing", 0)
+        ask = {"operation": "count", "input": {"part": "p-1"}}
+        world.call(
+            "PATCH", f"/integrations/{made['id']}", json={"description": "read anew, as after a restart"}
+        )
+        refused = world.call("POST", f"/integrations/{made['id']}/execute", json=ask)
+        assert [error["path"] for error in refused.json()["errors"]] == ["settings.transport"]
+        dry = world.call("POST", f"/integrations/{made['id']}/dry-run", json=ask).json()
+        assert not dry["would_call"]
+        bring(("stock", there))
+        world.everything_due()
+        world.run_executions()
+        assert world.read(execution)["state"] == "done"
+
+
 def test_without_its_package_an_integration_can_be_stopped_but_not_moved(
     world: World, installed: None, bring: Any
 ) -> None:

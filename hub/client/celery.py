@@ -149,6 +149,10 @@ class CeleryClient(Closing):
         operation: str,
         input: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        *,
+        user: str | None = None,
+        component: str | None = None,
+        traceparent: str | None = None,
     ) -> str:
         """Ask for one execution of an operation.
 
@@ -157,6 +161,9 @@ class CeleryClient(Closing):
             operation: its name.
             input: `path`, `query`, `headers`, `body` of the call.
             idempotency_key: the same key is one execution. Made here when not given.
+            user: on whose behalf, for access rules and limits.
+            component: which part of your system asks.
+            traceparent: W3C trace context to go on with; a new trace begins without one.
 
         Returns:
             The idempotency key.
@@ -167,13 +174,19 @@ class CeleryClient(Closing):
             raise ValueError("idempotency_key must be 1 to 255 visible ASCII characters without spaces")
         given = dict(input or {})
         to_json(given)
-        payload = SubmitExecution(
-            tenant=self._tenant,
-            idempotency_key=key,
-            integration=integration,
-            operation=operation,
-            input=given,
-        )
+        try:
+            payload = SubmitExecution(
+                tenant=self._tenant,
+                idempotency_key=key,
+                integration=integration,
+                operation=operation,
+                input=given,
+                user=user,
+                component=component,
+                traceparent=traceparent,
+            )
+        except ValidationError as error:
+            raise ValueError(_fault_of(error)) from None
         self._send(TaskName.EXECUTIONS_SUBMIT, payload, "<execution>")
         return key
 
@@ -326,9 +339,16 @@ def _check_event(event: EventInput, index: int) -> EventIn:
     try:
         return EventIn(id=event_id, type=event_type, data=data, **options)
     except ValidationError as error:
-        # Its own text would repeat the event.
-        place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-        raise ValueError(f"{at}.{place} is not of the right kind") from None
+        raise ValueError(f"{at}.{_fault_of(error)}") from None
+
+
+def _fault_of(error: ValidationError) -> str:
+    """What is wrong, without what was given: pydantic's own text would repeat it."""
+    fault = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] in {"string_too_short", "string_too_long"}:
+        return f"{place} has too {'few' if fault['type'] == 'string_too_short' else 'many'} characters"
+    return f"{place} is not of the right kind"
 
 
 def _batches(events: Sequence[EventIn]) -> Iterator[list[EventIn]]:

@@ -73,12 +73,12 @@ def test_a_publish_of_the_client_is_the_golden_message() -> None:
     assert taken(QueueName.INTAKE) == message("client-publish")
 
 
-def test_an_execution_of_the_client_is_the_golden_message() -> None:
-    payload = golden(TaskName.EXECUTIONS_SUBMIT)[0]
-    CeleryClient(_URL, payload["tenant"]).execute(
-        payload["integration"], payload["operation"], payload["input"], payload["idempotency_key"]
-    )
-    assert taken(QueueName.INTAKE) == message("client-execute")
+@pytest.mark.parametrize(("index", "name"), [(0, "client-execute"), (2, "client-execute-for-a-user")])
+def test_an_execution_of_the_client_is_the_golden_message(index: int, name: str) -> None:
+    payload = golden(TaskName.EXECUTIONS_SUBMIT)[index]
+    fields = {field: value for field, value in payload.items() if field != "tenant"}
+    CeleryClient(_URL, payload["tenant"]).execute(**fields)
+    assert taken(QueueName.INTAKE) == message(name)
 
 
 def test_a_doorbell_is_the_golden_message(app: Celery) -> None:

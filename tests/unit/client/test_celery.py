@@ -109,6 +109,37 @@ def test_an_execution_carries_its_key(client: CeleryClient, sent: list[SubmitExe
     assert (sent[0].tenant, sent[0].integration, sent[0].input) == (TENANT, INTEGRATION, {"path": {"id": 1}})
 
 
+def test_an_execution_says_who_asks_and_goes_on_with_a_trace(
+    client: CeleryClient, sent: list[SubmitExecution]
+) -> None:
+    trace = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    client.execute(INTEGRATION, "get", user="kim", component="shop", traceparent=trace)
+    client.execute(INTEGRATION, "get")
+    assert [(one.user, one.component, one.traceparent) for one in sent] == [
+        ("kim", "shop", trace),
+        (None, None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("user", "", "user has too few characters"),
+        ("user", "canary" * 43, "user has too many characters"),
+        ("user", 7, "user is not of the right kind"),
+        ("component", "canary" * 22, "component has too many characters"),
+        ("traceparent", "0" * 513, "traceparent has too many characters"),
+    ],
+)
+def test_what_no_worker_would_read_is_refused_here_without_being_repeated(
+    client: CeleryClient, sent: list[Any], field: str, value: Any, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        client.execute(INTEGRATION, "get", **{field: value})
+    assert "canary" not in str(caught.value)
+    assert not sent
+
+
 @pytest.mark.parametrize(
     ("integration", "given", "key"),
     [

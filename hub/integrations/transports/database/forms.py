@@ -32,7 +32,7 @@ class DatabaseSettings(Form):
 
     tls: Literal["verify", "require", "disable"] = Field(
         default="verify",
-        description="`verify`: encrypted, and the certificate is for this host; `require`: encrypted only; "
+        description="`verify`: encrypted, and the certificate is for this host; `require`: encrypted, to whoever answers; "
         "`disable`: in the clear.",
     )
     username: str | None = Field(

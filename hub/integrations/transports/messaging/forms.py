@@ -20,7 +20,7 @@ class MessagingSettings(Form):
     tls: Literal["verify", "require", "disable"] = Field(
         default="verify",
         description="For schemes with TLS, and SMTP. `verify`: encrypted, and the certificate is for this host; "
-        "`require`: encrypted only; `disable`: SMTP without STARTTLS, and so without a login.",
+        "`require`: encrypted, to whoever answers; `disable`: SMTP without STARTTLS, and so without a login.",
     )
     helo: Name | None = Field(default=None, description="SMTP: the name by which the hub introduces itself.")
 

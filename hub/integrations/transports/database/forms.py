@@ -32,8 +32,8 @@ class DatabaseSettings(Form):
 
     tls: Literal["verify", "require", "disable"] = Field(
         default="verify",
-        description="`verify`: encrypted, and the certificate is for this host; `require`: encrypted, to whoever answers; "
-        "`disable`: in the clear.",
+        description="`verify`: encrypted, and the certificate is for this host; `require`: encrypted, to "
+        "whoever answers; `disable`: in the clear.",
     )
     username: str | None = Field(
         default=None,

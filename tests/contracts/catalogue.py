@@ -25,6 +25,7 @@ MODELS: dict[TaskName, type[Payload]] = {
     TaskName.CHECKS_RUN: Doorbell,
     TaskName.LEDGER_SWEEP: Tick,
     TaskName.ENDPOINTS_REVIEW: Tick,
+    TaskName.ALERTS_REVIEW: Tick,
     TaskName.HISTORY_PRUNE: Tick,
 }
 

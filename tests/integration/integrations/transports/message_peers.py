@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -30,7 +32,8 @@ USER, PASSWORD = "me", "canary-good-password"
 @contextmanager
 def running_rabbitmq() -> Iterator[int]:
     """A node of the test run's own, or a skip; returns its port for AMQP."""
-    paths = [os.environ.get("PATH", ""), "/usr/lib/rabbitmq/bin", "/usr/sbin"]
+    # Debian's own command changes to a user that may not enter the directories of this test run.
+    paths = ["/usr/lib/rabbitmq/bin", os.environ.get("PATH", "")]
     binary = next(filter(None, (shutil.which("rabbitmq-server", path=path) for path in paths)), None)
     epmd = shutil.which("epmd")
     if binary is None or epmd is None:
@@ -52,7 +55,7 @@ def running_rabbitmq() -> Iterator[int]:
         "RABBITMQ_CONFIG_FILE": str(home / "rabbit.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
     }
-    processes = [subprocess.Popen([epmd, "-port", str(names)], env=env)]
+    processes = [subprocess.Popen([epmd, "-port", str(names)], env=env, start_new_session=True)]
     try:
         until(lambda: _answers(names), what="epmd")
         with (home / "out").open("wb") as out:
@@ -65,10 +68,9 @@ def running_rabbitmq() -> Iterator[int]:
         yield port
     finally:
         for process in reversed(processes):
-            if process is not processes[0]:
-                os.killpg(process.pid, 15)
-            else:
-                process.terminate()
+            # With what it started: the node is a child of its script.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
         shutil.rmtree(home, ignore_errors=True)
 

@@ -80,6 +80,13 @@ execution = Table(
     Index(None, "integration_id", "id"),
     Index(None, "integration_id", "operation", "id"),
     Index("execution_failed_idx", "tenant_id", "error_class", "id", postgresql_where=sql("state = 'failed'")),
+    Index(
+        "execution_user_idx",
+        "tenant_id",
+        "on_behalf_of",
+        "id",
+        postgresql_where=sql("on_behalf_of IS NOT NULL"),
+    ),
     Index("execution_batch_idx", "batch_id", postgresql_where=sql("batch_id IS NOT NULL")),
     Index("execution_flow_idx", "flow_id", "id", postgresql_where=sql("flow_id IS NOT NULL")),
     Index("execution_event_idx", "event_id", postgresql_where=sql("event_id IS NOT NULL")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +29,8 @@ EXECUTIONS = Ledger(
 )  # fmt: skip
 
 _DAY_MS = 86_400_000
+#: Nothing is older; ids cannot be either.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = 2**128 - 1
 
 _SUMMARY = [
@@ -114,8 +116,9 @@ def list_executions(
     """Newest first, without inputs and results.
 
     Served by execution_integration_id_operation_id_idx, execution_integration_id_id_idx, execution_failed_idx (with an
-    error class), execution_batch_idx, execution_schedule_id_idx or execution_tenant_id_id_idx; what no index has is
-    filtered on the way, so a rare state reads further back. Times bound the partitions that are read.
+    error class), execution_user_idx, execution_batch_idx, execution_schedule_id_idx, execution_flow_idx,
+    execution_event_idx or execution_tenant_id_id_idx; what no index has is filtered on the way, so a rare operation or
+    status reads further back. Times bound the partitions that are read.
 
     Args:
         conn: a connection.
@@ -135,9 +138,9 @@ def list_executions(
     if after is not None:
         query = query.where(execution.c.id < after)
     if since is not None:
-        query = query.where(execution.c.id >= floor_uuid(since))
+        query = query.where(execution.c.id >= floor_uuid(max(since, _EPOCH)))
     if until is not None:
-        query = query.where(execution.c.id < floor_uuid(until))
+        query = query.where(execution.c.id < floor_uuid(max(until, _EPOCH)))
     return conn.execute(query.order_by(execution.c.id.desc()).limit(limit)).all()
 
 

@@ -305,6 +305,7 @@ CREATE INDEX execution_integration_id_operation_id_idx ON hub.execution (integra
 CREATE INDEX execution_lease_idx ON hub.execution (lease_until) WHERE state = 'leased';
 CREATE INDEX execution_schedule_idx ON hub.execution (schedule_id, id) WHERE schedule_id IS NOT NULL;
 CREATE INDEX execution_tenant_id_id_idx ON hub.execution (tenant_id, id);
+CREATE INDEX execution_user_idx ON hub.execution (tenant_id, on_behalf_of, id) WHERE on_behalf_of IS NOT NULL;
 
 CREATE TABLE hub.health_change (
     id UUID NOT NULL,

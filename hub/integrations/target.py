@@ -1,13 +1,12 @@
-"""One integration, ready to be called: everything that a definition says, read and compiled once a version."""
+"""One integration, ready to be called: everything that a definition says, read once a version."""
 
 from __future__ import annotations
 
 import logging
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from hub.core.errors import HubError, Invalid
 from hub.core.ids import Kind, format_id
@@ -29,7 +28,7 @@ from hub.net.identity import TlsIdentity
 from hub.transforms import compile_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -49,26 +48,57 @@ TLS_KEY = "tls.key"
 TRANSPORT_MISSING = "transport_missing"
 
 
-@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Steps as they are stored, read when they are first needed."""
+
+    def __init__(self, specs: Sequence[Any]) -> None:
+        self._specs = specs
+
+    @cached_property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """One, or none when there are no steps."""
+        made = compile_steps(self._specs)
+        return (made,) if made.steps else ()
+
+
+@dataclass(frozen=True)
 class Operation:
-    """What is common to all operations, compiled.
+    """What is common to all operations.
+
+    Steps and schema are compiled by the first call that needs them, in its own thread: a definition of 500 large
+    operations must not hold up who claims work for everybody.
 
     Attributes:
         timeout: seconds; None as the integration says.
-        request_steps, response_steps: of the integration, then of the operation; empty ones are left out.
-        schema: of the input; None takes any.
         cost: what a call takes from the rate limits.
         cache_seconds: how long an answer is kept.
         deprecated: it works, and says so.
+        before, after: steps of the integration, then of the operation.
+        input_schema: as it is stored.
     """
 
     timeout: float | None
-    request_steps: tuple[Pipeline, ...]
-    response_steps: tuple[Pipeline, ...]
-    schema: Validator | None
     cost: int
     cache_seconds: float
     deprecated: bool
+    before: tuple[_Steps, ...]
+    after: tuple[_Steps, ...]
+    input_schema: Any = None
+
+    @cached_property
+    def request_steps(self) -> tuple[Pipeline, ...]:
+        """Over the input."""
+        return tuple(one for steps in self.before for one in steps.pipelines)
+
+    @cached_property
+    def response_steps(self) -> tuple[Pipeline, ...]:
+        """Over the answer's data."""
+        return tuple(one for steps in self.after for one in steps.pipelines)
+
+    @cached_property
+    def schema(self) -> Validator | None:
+        """Of the input; None takes any."""
+        return None if self.input_schema is None else compile_schema(self.input_schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +186,7 @@ def load_target(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target | N
     """
     try:
         return _load(row, opened)
-    except (HubError, ValidationError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - whoever claims work for all must not end by one row
         detail = error.detail if isinstance(error, HubError) else type(error).__name__
         log.error("Integration %s cannot be called: %s", format_id(Kind.INTEGRATION, row.id), detail)  # noqa: TRY400 - a traceback would repeat with every look
         return None
@@ -174,21 +204,18 @@ def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
     settings = transport.settings_form.model_validate(row.settings)
     forms = {name: transport.operation_form.model_validate(stored) for name, stored in row.operations.items()}
     caching = Caching.model_validate(row.caching)
-    request_steps, response_steps = (
-        compile_steps(row.request_transform),
-        compile_steps(row.response_transform),
-    )
+    before, after = _Steps(row.request_transform), _Steps(row.response_transform)
     data_policy = DataPolicy.model_validate(row.data_policy)
 
-    def operation(form: Any, at: str) -> Operation:
+    def operation(form: Any) -> Operation:
         return Operation(
             timeout=form.timeout_seconds,
-            request_steps=_some(request_steps, compile_steps(form.request_transform)),
-            response_steps=_some(response_steps, compile_steps(form.response_transform)),
-            schema=None if form.input_schema is None else compile_schema(form.input_schema, field=at),
             cost=form.cost,
             cache_seconds=caching.ttl_seconds if form.cache_seconds is None else form.cache_seconds,
             deprecated=form.deprecated,
+            before=(before, _Steps(form.request_transform)),
+            after=(after, _Steps(form.response_transform)),
+            input_schema=form.input_schema,
         )
 
     return Target(
@@ -217,10 +244,8 @@ def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
         timeout=row.timeout_seconds,
         max_bytes=row.max_response_bytes,
         retry=RetryPolicy.of(row.retry_policy),
-        operations={name: operation(form, name) for name, form in forms.items()},
-        free=Operation(
-            None, _some(request_steps), _some(response_steps), None, 1, caching.ttl_seconds, deprecated=False
-        ),
+        operations={name: operation(form) for name, form in forms.items()},
+        free=Operation(None, 1, caching.ttl_seconds, deprecated=False, before=(before,), after=(after,)),
         rules=compile_rules(row.error_mapping),
         rate_limit=RateLimit.model_validate(row.rate_limit),
         quota=Quota.model_validate(row.quota),
@@ -246,10 +271,6 @@ def _fault_of(transport: Transport, *, readable: bool) -> str | None:
     if isinstance(transport, MissingTransport):
         return TRANSPORT_MISSING
     return None if readable else "secret_unreadable"
-
-
-def _some(*pipelines: Pipeline) -> tuple[Pipeline, ...]:
-    return tuple(one for one in pipelines if one.steps)
 
 
 def _identity(tls: Mapping[str, Any] | None, key: Secret | None) -> TlsIdentity | None:

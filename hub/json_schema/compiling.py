@@ -34,6 +34,8 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
 #: Subschemas of one schema.
 MAX_NODES = 5000
+#: Instructions of all its patterns: a quarter of a second. Short ones have ten, `^.{1,255}$` two thousand.
+MAX_PATTERNS = 250_000
 MAX_FAULTS = 20
 
 _KEYWORDS = {**ASSERTIONS, **COMBINATORS, **PARTS, **REMARKS}
@@ -46,16 +48,19 @@ class Validator:
     Args:
         root: the schema's top.
         size: bytes of its JSON.
+        patterns: instructions of all its patterns.
 
     Attributes:
         size: likewise.
+        patterns: likewise.
     """
 
-    __slots__ = ("_root", "size")
+    __slots__ = ("_root", "patterns", "size")
 
-    def __init__(self, root: Node, size: int) -> None:
+    def __init__(self, root: Node, size: int, patterns: int = 0) -> None:
         self._root = root
         self.size = size
+        self.patterns = patterns
 
     def errors(self, document: Any, *, at: str = "data", steps: int = MAX_STEPS) -> list[FieldError]:
         """What is wrong with a document, as JSON is read in Python; empty when it fits.
@@ -90,7 +95,7 @@ def compile_schema(schema: Any, *, field: str = "schema") -> Validator:
         field: its name in the paths of the faults.
 
     Raises:
-        TooLarge: it is over 256 KiB, 64 levels or 5,000 subschemas.
+        TooLarge: it is over 256 KiB, 64 levels or 5,000 subschemas, or its patterns expand too far.
         Invalid: it is not a schema of this draft, or holds what is left out; every fault with its place.
     """
     if _depth_over(schema, MAX_DEPTH):
@@ -102,11 +107,13 @@ def compile_schema(schema: Any, *, field: str = "schema") -> Validator:
     root = compilation.run()
     if len(compilation.nodes) > MAX_NODES:
         raise _too_large(field, f"has over {MAX_NODES} subschemas")
+    if not compilation.has_room:
+        raise _too_large(field, "has too many patterns, or they expand too far; use smaller counts in {…}")
     faults = [field_error(field, pointer, message) for pointer, message in compilation.faults][:MAX_FAULTS]
     if faults:
         detail = "; ".join(f"{fault.path} {fault.message}" for fault in faults[:3])
         raise Invalid(f"The schema is not acceptable: {detail}.", fields=tuple(faults))
-    return Validator(root, size)
+    return Validator(root, size, compilation.patterns)
 
 
 class _Compilation:
@@ -120,6 +127,7 @@ class _Compilation:
         self.nodes: dict[Pointer, Node] = {}
         # A dict, to tell each fault once and in order.
         self.faults: dict[tuple[Pointer, str], None] = {}
+        self.patterns = 0
 
     def run(self) -> Node:
         root = self.node(self._document, ())
@@ -168,6 +176,13 @@ class _Compilation:
 
     def fault(self, pointer: Pointer, message: str) -> None:
         self.faults[pointer, message] = None
+
+    @property
+    def has_room(self) -> bool:
+        return self.patterns <= MAX_PATTERNS
+
+    def weigh(self, instructions: int) -> None:
+        self.patterns += instructions
 
     def _fill(self, node: Node, schema: Any) -> None:
         if isinstance(schema, bool):

@@ -50,6 +50,10 @@ class Node:
             seen |= mine
 
 
+#: What a pattern that is refused counts for: finding out takes some milliseconds.
+_REFUSED_SIZE = 5000
+
+
 class Compiler(Protocol):
     """What a place needs of the compilation."""
 
@@ -63,6 +67,15 @@ class Compiler(Protocol):
 
     def fault(self, pointer: Pointer, message: str) -> None:
         """Note that the schema is wrong."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """May another pattern be compiled?"""
+        ...
+
+    def weigh(self, instructions: int) -> None:
+        """Count a pattern."""
         ...
 
 
@@ -106,12 +119,17 @@ class Place:
         return found
 
     def pattern(self, text: str, *segments: str | int) -> Pattern | None:
-        """A compiled pattern."""
+        """A compiled pattern; None for one that is wrong, and when there are too many."""
+        if not self._compiler.has_room:
+            return None
         try:
-            return compile_pattern(text)
+            found = compile_pattern(text)
         except Invalid as error:
+            self._compiler.weigh(_REFUSED_SIZE)
             self.fault(error.detail, *segments)
             return None
+        self._compiler.weigh(found.size)
+        return found
 
 
 def pointer_field(root: str, pointer: Pointer) -> str:

@@ -22,7 +22,7 @@ from hub.integrations.target import TLS_KEY
 from hub.integrations.transports.http.headers import header_faults
 from hub.integrations.transports.http.paths import template_faults
 from hub.integrations.transports.registry import transport_of
-from hub.json_schema import compile_schema
+from hub.json_schema import MAX_PATTERNS, compile_schema
 from hub.net.client_certificate import ClientCertificate, check_authorities
 from hub.transforms import compile_steps
 from hub.web.problems import fault_message
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from hub.integrations.transports.interface import Transport
     from hub.net.policy import AddressPolicy
     from hub.transforms import Sandbox
+
+
+#: Instructions of the patterns of all operations: about a second, once.
+_MAX_PATTERNS = 4 * MAX_PATTERNS
 
 
 @dataclass(slots=True)
@@ -170,6 +174,7 @@ def _operations(
     operations = value.get("operations", {})
     if not isinstance(operations, dict):
         return
+    room = _MAX_PATTERNS
     for name, given in operations.items():
         at = f"operations.{name}"
         if name == transport.free_operation:
@@ -182,11 +187,24 @@ def _operations(
             continue
         found.operations[name] = operation.model_dump(mode="json", exclude_unset=True, by_alias=True)
         found.faults += transport.operation_faults(operation, settings, at)
-        if operation.input_schema is not None:
-            schema = operation.input_schema
-            found.attempt(lambda schema=schema, at=at: compile_schema(schema, field=f"{at}.input_schema"))  # type: ignore[misc]
+        if operation.input_schema is not None and room >= 0:
+            room -= _schema(operation.input_schema, f"{at}.input_schema", found)
+            if room < 0:
+                text = (
+                    "has too many patterns together with those of other operations; use fewer or simpler ones"
+                )
+                found.faults.append(FieldError(f"{at}.input_schema", text))
         for part in ("request_transform", "response_transform"):
             _steps(getattr(operation, part), f"{at}.{part}", found, sandbox)
+
+
+def _schema(schema: Any, at: str, found: Meaning) -> int:
+    """Judge an input's schema; what its patterns count for."""
+    try:
+        return compile_schema(schema, field=at).patterns
+    except Invalid as error:
+        found.faults += error.fields
+        return MAX_PATTERNS
 
 
 def _steps(steps: list[Any], at: str, found: Meaning, sandbox: Sandbox | None) -> None:

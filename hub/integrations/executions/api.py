@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 router = APIRouter(tags=["Executions"])
 
 _DEPRECATION = "Deprecation"
+# What lies beyond is, in some time zone, a year that Python cannot name.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 Reader = Annotated[Principal, requires("executions:read")]
 Writer = Annotated[Principal, requires("executions:write")]
@@ -370,6 +372,9 @@ async def _answer(
 def _wish(body: ExecuteIn, at: str, traceparent: str) -> Wish:
     if body.not_before is not None and body.not_before.tzinfo is None:
         text = "must have an offset, such as 2026-11-01T08:00:00+01:00"
+        raise Invalid(f"{at}not_before {text}.", fields=(FieldError(f"{at}not_before", text),))
+    if body.not_before is not None and not _EARLIEST < body.not_before < _LATEST:
+        text = "must be between the years 1970 and 9999"
         raise Invalid(f"{at}not_before {text}.", fields=(FieldError(f"{at}not_before", text),))
     return Wish(body.operation, body.input, at, body.user, body.component, body.not_before, traceparent)
 

@@ -60,8 +60,7 @@ def spent(job: Job, came: Made | Stopped | None) -> tuple[Job, int, int] | None:
         return (job, -1, 0) if job.started_at is None else None
     if isinstance(came, Stopped) or came.cached:
         return job, -1, 0
-    size = len(came.outcome.body)
-    return (job, 0, size) if size else None
+    return (job, 0, came.received) if came.received else None
 
 
 def sample(job: Job, outcome: Outcome, at: datetime) -> Sample:

@@ -90,6 +90,7 @@ class Call:
         cache_key: where the answer is kept, when it may be.
         outcome: what came; from the transport on, or from the cache.
         cached: it came from the cache.
+        received: bytes of the answer, before its transformation.
         action: what the rules say is to follow.
         final: it failed after the answer, by our own rules: not to be repeated.
         timings: milliseconds by link.
@@ -109,6 +110,7 @@ class Call:
     cache_key: str | None = None
     outcome: Outcome | None = None
     cached: bool = False
+    received: int = 0
     action: Action | None = None
     timings: dict[str, float] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)

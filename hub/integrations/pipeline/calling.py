@@ -44,7 +44,7 @@ def _make(call: Call, send: Callable[[Transport, Connection, Credentials, Caps],
     try:
         outcome = send(target.transport, target.connection, call.credentials, caps)
         (call.redactor or target.redactor).clean(outcome)
-        call.outcome = outcome
+        call.outcome, call.received = outcome, len(outcome.body)
     except Exception as error:  # noqa: BLE001 - the row must be recorded whatever happened
         call.outcome = internal(call, error)
         # Somebody answered: what is not idempotent must not be sent again.

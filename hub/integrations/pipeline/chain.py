@@ -1,10 +1,10 @@
 """The chain that every call goes through, link by link, each one timed.
 
-    load → access → quota → flow → request transform → schema → prepare → cache → limits → authenticate → transport
+    load → access → flow → request transform → schema → prepare → cache → quota → limits → authenticate → transport
          → error mapping → give up token → heed → response transform → cache fill
 
-The cache stands before the limits, so that a kept answer takes nothing of the service's patience, and the limits right
-before the call, so that what the service counts is what was admitted.
+The cache stands before quota and limits, so that a kept answer takes nothing of the service's patience, and the limits
+right before the call, so that what the service counts is what was admitted.
 
 Promises: `run` never raises; a secret never leaves it but towards the service. What follows from its end is decided by
 `retry` and written by the pump.
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 BEFORE: tuple[tuple[str, Link], ...] = (
     ("load", gate.load),
     ("access", gate.access),
-    ("quota", gate.quota),
     ("flow", shaping.flow),
     ("request_transform", shaping.request_transform),
     ("schema", shaping.schema),
     ("prepare", shaping.prepare),
     ("cache", caching.look_up),
+    ("quota", gate.quota),
     ("limits", limiting.admit),
     ("authenticate", authenticating.authenticate),
 )
@@ -68,6 +68,7 @@ class Made:
         cached: nothing left the hub.
         prepared: what was sent.
         timings: milliseconds by link.
+        received: bytes of the answer, before its transformation.
     """
 
     outcome: Outcome
@@ -76,6 +77,7 @@ class Made:
     cached: bool = False
     prepared: Prepared | None = None
     timings: Mapping[str, float] | None = None
+    received: int = 0
 
 
 def run(
@@ -116,7 +118,9 @@ def run(
             _quietly(release)
     assert call.outcome is not None
     idempotent = call.prepared is None or call.prepared.idempotent
-    return Made(call.outcome, idempotent, call.action, call.cached, call.prepared, call.timings)
+    return Made(
+        call.outcome, idempotent, call.action, call.cached, call.prepared, call.timings, call.received
+    )
 
 
 def judge(target: Target, operation: str, given: Any, context: Context, tools: Tools) -> Call | Stopped:

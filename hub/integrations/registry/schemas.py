@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from hub.integrations.forms import Form, Headers
 from hub.integrations.pipeline.retry import Strategy
 from hub.integrations.registry.kinds import Protocol, Status, Type
+from hub.limits.rates import MAX_RATE
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
@@ -79,6 +80,12 @@ class Rate(Form):
         default="integration", description="Counted for all together, each API key, or each `user`."
     )
 
+    @model_validator(mode="after")
+    def _can_be_counted(self) -> Self:
+        if self.limit / self.per_seconds > MAX_RATE:
+            raise ValueError(f"must be at most {MAX_RATE:,.0f} calls a second")
+        return self
+
 
 class RateLimit(Form):
     """How much of the service's patience the hub may use, over all workers."""
@@ -122,8 +129,8 @@ class Access(Form):
     allowed_operations: list[Annotated[str, Field(min_length=1, max_length=65)]] = Field(
         default=["*"], max_length=500, description="Names, or beginnings with `*` at the end."
     )
-    api_keys: list[Annotated[str, Field(pattern=r"^key_[0-9a-fA-F]{32}$")]] = Field(
-        default=[], max_length=500
+    api_keys: list[Annotated[str, StringConstraints(pattern=r"^key_[0-9a-fA-F]{32}$", to_lower=True)]] = (
+        Field(default=[], max_length=500)
     )
     users: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field(
         default=[], max_length=500, description="As callers give them in `user`."

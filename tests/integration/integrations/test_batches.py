@@ -78,6 +78,9 @@ def test_one_that_is_wrong_refuses_them_all_and_every_fault_is_told(world: World
     assert {error["path"] for error in answer.json()["errors"]} == {
         "items.1.input.path.id", "items.1.input.colour", "items.2.operation",
     }  # fmt: skip
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        told = ask(world, made, [{**good, "not_before": moment}])
+        assert told.json()["errors"][0]["path"] == "items.0.not_before"
     for bad in ([], [good] * 1001):
         assert ask(world, made, bad).status_code == 422
     assert not world.sql("SELECT 1 FROM hub.execution")

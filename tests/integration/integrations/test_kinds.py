@@ -164,6 +164,11 @@ def test_every_problem_is_told_at_once_with_its_path(world: World) -> None:
     assert not {one for one in missing if not any(path.startswith(one) for path in loose)}, faults
 
 
+def test_a_rate_that_cannot_be_counted_is_refused(world: World) -> None:
+    faults = refused(world, rate_limit={"limits": [{"limit": 1_000_000, "per_seconds": 0.01}]})
+    assert faults == {"rate_limit.limits.0": "must be at most 100,000 calls a second"}
+
+
 def test_type_and_protocol_cannot_change(world: World, provider: Provider) -> None:
     made = world.create(provider.url)
     answer = world.call(

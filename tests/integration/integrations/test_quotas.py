@@ -176,3 +176,25 @@ def test_an_integration_without_a_quota_is_not_counted(world: World, provider: P
         world.call("GET", f"/integrations/{made['id']}/usage", key=world.other_key(tenant="x")).status_code
         == 404
     )
+
+
+def test_a_kept_answer_needs_no_quota_and_bytes_are_those_that_came(
+    world: World, provider: Provider, redis_url: str
+) -> None:
+    world.limits = Limits(redis_url)
+    provider.default = lambda _call: Answer(200, b'{"n":1,"pad":"' + b"x" * 500 + b'"}')
+    made = world.create(
+        provider.url,
+        quota={"calls_per_day": 1},
+        caching={"ttl_seconds": 60},
+        operations={"get_user": {"path": "/users/{id}", "response_transform": [{"pick": ["n"]}]}},
+    )
+    # All of them are claimed together, and only one of them needs the one call.
+    batch(world, made, 1)
+    world.run_executions()
+    items = [{"operation": "get_user", "input": {"path": {"id": 0}}}] * 20
+    world.call("POST", f"/integrations/{made['id']}/execute-batch", json={"items": items})
+    world.run_executions()
+    assert ends(world) == {"done": 21}
+    assert usage(world, made) == (1, 516)
+    assert world.sql("SELECT max(data_size) FROM hub.execution")[0][0] == len(b'{"n":1}')

@@ -17,7 +17,10 @@ Each error is a sentence for a person plus, for input, the fields at fault. Erro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,12 @@ class Invalid(HubError):
     status = 422
     code = "invalid_input"
     title = "Invalid input"
+
+    @classmethod
+    def of(cls, faults: Sequence[FieldError]) -> Self:
+        """The error of these faults: the first five make its sentence, a hundred its fields."""
+        shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
+        return cls(f"{shown}.", fields=tuple(faults[:100]))
 
 
 class Malformed(Invalid):

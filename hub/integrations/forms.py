@@ -13,5 +13,22 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-#: HTTP headers by name; their meaning is judged by `hub.integrations.request.header_faults`.
+#: HTTP headers by name; their meaning is judged by `hub.integrations.transports.http.headers`.
 Headers = Annotated[dict[str, str], Field(max_length=30)]
+#: The name of a header; judged there, too.
+IdempotencyHeader = Annotated[
+    str,
+    Field(
+        max_length=128,
+        description="A header in which the service takes a key that makes a repeated request harmless.",
+    ),
+]
+#: Of transports whose operations are all called at one address.
+AddedPath = Annotated[
+    str,
+    Field(
+        pattern=r"^(/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*)?$",
+        max_length=1024,
+        description="Added to base_url, which ends without a slash: `/` where the service insists on one.",
+    ),
+]

@@ -42,7 +42,7 @@ def check_headers(headers: Mapping[str, str], path_prefix: str = "headers") -> N
             )
         seen.add(name.lower())
     if faults:
-        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
 
 
 def _faults(name: str, value: str) -> list[str]:

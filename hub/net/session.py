@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from hub.net.identity import TlsIdentity
     from hub.net.policy import AddressPolicy
 
+#: What integrations call themselves, over HTTP and what is built on it.
+USER_AGENT = "Integration-Hub/1"
 _ALPN = ("http/1.1",)
 
 Auth = Callable[[PreparedRequest], PreparedRequest]

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hub.core.errors import FieldError
+from hub.core.errors import FieldError, Invalid
 from hub.integrations.transports.ai.anthropic_messages import AnthropicMessages
 from hub.integrations.transports.ai.dialect import Question
-from hub.integrations.transports.ai.form import FREE, Action, AiOperation
+from hub.integrations.transports.ai.forms import FREE, Action, AiOperation
 from hub.integrations.transports.ai.openai_chat import OpenAiChat
 from hub.integrations.transports.ai.openai_responses import OpenAiResponses
+from hub.integrations.transports.encoding import UNSENDABLE, to_json
 from hub.integrations.transports.http.headers import merge
-from hub.integrations.transports.http.preparing import invalid
+from hub.integrations.transports.inputs import object_at, operation_of, parts_of
 from hub.integrations.transports.interface import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.integrations.transports.ai.dialect import Dialect
-    from hub.integrations.transports.ai.form import AiSettings
+    from hub.integrations.transports.ai.forms import AiSettings
     from hub.integrations.transports.interface import Connection
 
 DIALECTS: dict[str, Dialect] = {
@@ -38,7 +38,6 @@ _PARTS: dict[Action, tuple[str, ...]] = {
     "list_models": (),
 }
 _EMBEDDING_MEMBERS = frozenset({"model", "input"})
-_UNSENDABLE = "cannot be sent: it has text that is not Unicode, a number without value, or too many levels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +70,12 @@ def prepare(connection: Connection, operation: str, given: Any, field: str) -> P
     Raises:
         Invalid: with one field for every fault.
     """
-    found = connection.operations.get(operation) if operation != FREE_OPERATION else FREE
-    if found is None:
-        choice = ", ".join(sorted([*connection.operations, FREE_OPERATION]))
-        raise invalid([FieldError("operation", f"this integration has no such operation; it has {choice}")])
+    free = operation == FREE_OPERATION
+    found: AiOperation = FREE if free else operation_of(connection, operation, FREE_OPERATION)
     if given is None and found.action == "list_models":
         given = {}
-    if not isinstance(given, dict):
-        raise invalid([FieldError(field, "must be an object")])
-    faults = [
-        FieldError(f"{field}.{name}", f"unknown; an input has {', '.join(_PARTS[found.action]) or 'nothing'}")
-        for name in given
-        if name not in _PARTS[found.action]
-    ]
+    faults: list[FieldError] = []
+    given = parts_of(given, _PARTS[found.action], field, faults)
     settings: AiSettings = connection.settings
     dialect = DIALECTS[settings.dialect]
     if found.action == "list_models":
@@ -125,11 +117,11 @@ def _prepared(
     content: bytes | None = None
     try:
         if body is not None and not faults:
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        faults.append(FieldError(field, _UNSENDABLE))
+            content = to_json(body)
+    except ValueError:
+        faults.append(FieldError(field, UNSENDABLE))
     if faults:
-        raise invalid(faults)
+        raise Invalid.of(faults)
     reading = operation.action != "chat"
     safe = reading if operation.safe is None else operation.safe
     model = str((body or {}).get("model", ""))
@@ -161,7 +153,7 @@ def _question(
     field: str,
     faults: list[FieldError],
 ) -> Question:
-    own = _mapping(given, "parameters", field, faults)
+    own = object_at(given, "parameters", field, faults)
     faults += parameter_faults(dialect, own, f"{field}.parameters")
     parameters = {name: value for name, value in {**operation.parameters, **own}.items() if value is not None}
     faults += [
@@ -219,7 +211,7 @@ def _embeddings(
     texts = wanted if isinstance(wanted, list) else [wanted]
     if not texts or not all(isinstance(text, str) and text for text in texts):
         faults.append(FieldError(f"{field}.input", "must be a text, or a list of texts, none of them empty"))
-    own = _mapping(given, "parameters", field, faults)
+    own = object_at(given, "parameters", field, faults)
     faults += [
         FieldError(f"{field}.parameters.{name}", "has a place of its own, beside `parameters`")
         for name in own
@@ -246,16 +238,6 @@ def _model(
         faults.append(FieldError(f"{field}.model", "must be a text of 1 to 256 characters"))
         return ""
     return model
-
-
-def _mapping(given: Mapping[str, Any], name: str, field: str, faults: list[FieldError]) -> dict[str, Any]:
-    value = given.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        faults.append(FieldError(f"{field}.{name}", "must be an object"))
-        return {}
-    return value
 
 
 def _objects(

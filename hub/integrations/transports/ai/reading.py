@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hub.integrations.transports.ai.asking import Wire
     from hub.integrations.transports.ai.dialect import Dialect
-    from hub.integrations.transports.ai.form import AiSettings
+    from hub.integrations.transports.ai.forms import AiSettings
     from hub.net.outcome import Outcome
 
 _UNEXPECTED = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)

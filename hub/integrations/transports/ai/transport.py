@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from hub.core.errors import FieldError
 from hub.integrations.transports.ai import asking
-from hub.integrations.transports.ai.form import AiOperation, AiSettings
+from hub.integrations.transports.ai.forms import AiOperation, AiSettings
 from hub.integrations.transports.ai.reading import error_of, result_of
 from hub.integrations.transports.ai.verdicts import retry_headers, verdict
-from hub.integrations.transports.http.transport import HTTP_AUTH_MODES, call_http
+from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES, call_http
 from hub.integrations.transports.interface import Prepared, Transport
 from hub.integrations.transports.metered import MeteredOutcome
 from hub.net.outcome import ErrorClass, Outcome
@@ -33,7 +33,7 @@ class AiTransport(Transport):
     """Questions to language models, embeddings, and the list of models."""
 
     name: ClassVar[str] = "ai_service"
-    schemes: ClassVar[Mapping[str, int]] = {"https": 443, "http": 80}
+    schemes: ClassVar[Mapping[str, int]] = HTTP_SCHEMES
     auth_modes: ClassVar[frozenset[str]] = HTTP_AUTH_MODES
     settings_form = AiSettings
     operation_form = AiOperation
@@ -84,7 +84,14 @@ class AiTransport(Transport):
         method = "GET" if wire.body is None else "POST"
         outcome = _metered(
             call_http(
-                session, connection, credentials, caps, method, prepared.endpoint, prepared.headers, wire.body
+                session,
+                connection,
+                credentials.http,
+                caps,
+                method,
+                prepared.endpoint,
+                prepared.headers,
+                wire.body,
             )
         )
         if outcome.ok:

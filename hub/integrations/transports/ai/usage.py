@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hub.integrations.transports.ai.form import Price
+    from hub.integrations.transports.ai.forms import Price
 
 _MOST = 10**12
 

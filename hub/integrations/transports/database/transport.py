@@ -20,6 +20,7 @@ from hub.integrations.transports.database.forms import DatabaseOperation, Databa
 from hub.integrations.transports.database.rows import Rows
 from hub.integrations.transports.database.statement import Statement
 from hub.integrations.transports.dialled import Idle, Verdict, Way, concluded, tls_for
+from hub.integrations.transports.inputs import operation_of
 from hub.integrations.transports.interface import Prepared, Transport
 from hub.net.outcome import ErrorClass
 from hub.net.sockets import Deadline
@@ -94,11 +95,7 @@ class DatabaseTransport(Transport):
         self, connection: Connection, operation: str, given: Any, *, field: str = "input"
     ) -> Prepared:
         """See `Transport`."""
-        form: DatabaseOperation | None = connection.operations.get(operation)
-        if form is None:
-            known = ", ".join(sorted(connection.operations)) or "none"
-            text = f"this integration has no such operation; it has {known}"
-            raise Invalid(f"operation: {text}.", fields=(FieldError("operation", text),))
+        form: DatabaseOperation = operation_of(connection, operation)
         write = form.mode == "write"
         dialect: statement.Dialect = "mysql" if connection.base_url.startswith("mysql:") else "postgresql"
         read, texts = _parse(form.sql, dialect, write)
@@ -115,9 +112,7 @@ class DatabaseTransport(Transport):
                 if isinstance(value, list)
             ]
         if faults:
-            raise Invalid(
-                "; ".join(f"{fault.path} {fault.message}" for fault in faults) + ".", fields=tuple(faults)
-            )
+            raise Invalid.of(faults)
         sent = (given or {}).get("parameters", {})
         return Prepared(
             method=read.verb.upper(),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from hub.integrations.forms import Form, Headers
+from hub.integrations.forms import AddedPath, Form, Headers, IdempotencyHeader
 from hub.integrations.operation import OperationForm
 
 #: Characters of a document. The longest one that a person wrote by hand is far below.
@@ -35,12 +35,7 @@ class GraphqlSettings(Form):
         description="The service's schema: SDL, or the JSON of an introspection query. When it is there, documents"
         " are checked against it when they are saved, and variables before anything leaves.",
     )
-    path: str = Field(
-        default="",
-        pattern=r"^(/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*)?$",
-        max_length=1024,
-        description="Added to base_url, which ends without a slash: `/` where the service insists on one.",
-    )
+    path: AddedPath = ""
     partial: Literal["fail", "keep"] = Field(
         default="fail",
         description="What an answer with both data and errors is: a failure, or a success that keeps both.",
@@ -90,9 +85,5 @@ class GraphqlOperation(OperationForm):
     )
     variables: dict[str, Any] = Field(default={}, description="Used where the input gives none.")
     headers: Headers = Field(default={})
-    idempotency_key: str = Field(
-        default="",
-        max_length=128,
-        description="A header in which the service takes a key that makes a repeated request harmless.",
-    )
+    idempotency_key: IdempotencyHeader = ""
     pagination: RelayPages | None = None

@@ -6,14 +6,13 @@ body, answered as `application/graphql-response+json` or, by older services, as 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
 from hub.core.errors import FieldError, Invalid
-from hub.core.headers import is_refused, is_token
+from hub.integrations.transports.encoding import UNSENDABLE, to_json
 from hub.integrations.transports.graphql.answer import NotGraphqlError, judged, reply_of
 from hub.integrations.transports.graphql.forms import (
     MAX_DOCUMENT,
@@ -23,10 +22,12 @@ from hub.integrations.transports.graphql.forms import (
 )
 from hub.integrations.transports.graphql.pages import Pages
 from hub.integrations.transports.graphql.shapes import variable_faults
-from hub.integrations.transports.http.headers import header_faults, merge
-from hub.integrations.transports.http.transport import HTTP_AUTH_MODES
+from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES, call_http
+from hub.integrations.transports.http.headers import add_key, header_faults, key_faults, merge
+from hub.integrations.transports.inputs import object_at, operation_of, parts_of
 from hub.integrations.transports.interface import Caps, Connection, Prepared, Transport
 from hub.net.outcome import ErrorClass, Outcome
+from hub.net.session import USER_AGENT
 from hub.net.sockets import Deadline
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 _ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 _OWN_HEADERS = frozenset({"content-type"})
-_MAX_FAULTS = 100
+_PARTS = ("variables", "headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +72,19 @@ class Request:
         """The body, with these variables in place of its own of the same name.
 
         Raises:
-            ValueError, RecursionError: it cannot be sent as JSON.
+            ValueError: it cannot be sent as JSON.
         """
         value = {"query": self.document, "variables": {**self.variables, **(more or {})}}
         if self.operation_name is not None:
             value["operationName"] = self.operation_name
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return to_json(value)
 
 
 class GraphqlTransport(Transport):
     """See the module."""
 
     name: ClassVar[str] = "graphql"
-    schemes: ClassVar[Mapping[str, int]] = {"https": 443, "http": 80}
+    schemes: ClassVar[Mapping[str, int]] = HTTP_SCHEMES
     auth_modes: ClassVar[frozenset[str]] = HTTP_AUTH_MODES
     settings_form = GraphqlSettings
     operation_form = GraphqlOperation
@@ -111,10 +112,7 @@ class GraphqlTransport(Transport):
         if settings is not None and self.settings_faults(settings, ""):
             settings = None
         faults = _own_header_faults(operation.headers, f"{at}.headers")
-        key = operation.idempotency_key
-        if key and (not is_token(key) or is_refused(key) or header_faults({key: "x"}, at)):
-            text = "must be a header name that a request may carry"
-            faults.append(FieldError(f"{at}.idempotency_key", text))
+        faults += key_faults(operation.idempotency_key, f"{at}.idempotency_key")
         document = _document(
             operation.document, operation.operation_name, settings, at, faults, operation.pagination
         )
@@ -134,34 +132,24 @@ class GraphqlTransport(Transport):
 
         The input has `variables` and `headers`; that of the free operation also `document` and `operation_name`.
         """
-        if not isinstance(given, dict):
-            raise Invalid(f"{field} must be an object.", fields=(FieldError(field, "must be an object"),))
         faults: list[FieldError] = []
-        free = operation == self.free_operation
-        known = ("document", "operation_name", "variables", "headers") if free else ("variables", "headers")
-        faults += [
-            FieldError(f"{field}.{name}", f"unknown; an input has {', '.join(known)}")
-            for name in given
-            if name not in known
-        ]
-        form = _free_operation(given, field, faults) if free else connection.operations.get(operation)
-        if form is None:
-            if not free:
-                choice = ", ".join(sorted([*connection.operations, "query"]))
-                text = f"this integration has no such operation; it has {choice}"
-                faults.append(FieldError("operation", text))
-            raise _invalid(faults)
+        if operation == self.free_operation:
+            given = parts_of(given, ("document", "operation_name", *_PARTS), field, faults)
+            form = _free_operation(given, field, faults)
+        else:
+            form = operation_of(connection, operation, self.free_operation)
+            given = parts_of(given, _PARTS, field, faults)
         document = _document(
             form.document, form.operation_name, connection.settings, field, faults, form.pagination
         )
-        variables = {**form.variables, **_mapping(given, "variables", field, faults)}
+        variables = {**form.variables, **object_at(given, "variables", field, faults)}
         if form.pagination is not None and form.pagination.page_size is not None:
             variables.setdefault(form.pagination.first, form.pagination.page_size)
         if document is not None:
             faults += variable_faults(document.variables, variables, f"{field}.variables")
-        headers = _headers(connection, form, _mapping(given, "headers", field, faults), field, faults)
+        headers = _headers(connection, form, object_at(given, "headers", field, faults), field, faults)
         if document is None or faults:
-            raise _invalid(faults)
+            raise Invalid.of(faults)
         return _prepared(connection, form, document, variables, headers, field)
 
     def send(
@@ -230,20 +218,18 @@ def _call(
     variables: Mapping[str, Any],
 ) -> Outcome:
     headers = dict(request.headers)
-    if request.idempotency_key and caps.idempotency_key:
-        headers[request.idempotency_key] = caps.idempotency_key
-    outcome = session.call(
+    add_key(headers, request.idempotency_key, caps.idempotency_key)
+    outcome = call_http(
+        session,
+        connection,
+        credentials.http,
+        caps,
         "POST",
         _address(connection),
-        headers=headers,
-        data=request.content(variables),
-        auth=credentials.http,
-        max_body=max(room, 0),
-        follow_redirects=connection.follow_redirects,
-        pool_key=connection.pool_key,
-        identity=connection.tls,
-        cancellation=caps.cancellation,
-        deadline=deadline,
+        headers,
+        request.content(variables),
+        deadline,
+        max(room, 0),
     )
     return judged(outcome, safe=request.safe, single=request.single, keep_partial=request.keep_partial)
 
@@ -252,9 +238,7 @@ def _address(connection: Connection) -> str:
     return f"{connection.base_url}{connection.settings.path}"
 
 
-def _free_operation(
-    given: Mapping[str, Any], field: str, faults: list[FieldError]
-) -> GraphqlOperation | None:
+def _free_operation(given: Mapping[str, Any], field: str, faults: list[FieldError]) -> GraphqlOperation:
     try:
         return GraphqlOperation(
             document=given.get("document", ""), operation_name=given.get("operation_name")
@@ -266,7 +250,7 @@ def _free_operation(
         }
         names = {str(fault["loc"][0]) for fault in error.errors(include_input=False, include_url=False)}
         faults += [FieldError(f"{field}.{name}", texts[name]) for name in sorted(names)]
-        return None
+        raise Invalid.of(faults) from None
 
 
 def _document(
@@ -310,9 +294,8 @@ def _prepared(
     )
     try:
         request.content()
-    except (ValueError, RecursionError):
-        text = "cannot be sent: it has text that is not Unicode, a number without value, or too many levels"
-        raise _invalid([FieldError(f"{field}.variables", text)]) from None
+    except ValueError:
+        raise Invalid.of([FieldError(f"{field}.variables", UNSENDABLE)]) from None
     return Prepared(
         method=document.kind.upper(),
         endpoint=_address(connection),
@@ -331,7 +314,7 @@ def _headers(
     field: str,
     faults: list[FieldError],
 ) -> dict[str, str]:
-    own = {"User-Agent": "Integration-Hub/1", "Accept": _ACCEPT}
+    own = {"User-Agent": USER_AGENT, "Accept": _ACCEPT}
     faults += _own_header_faults(
         {name: value for name, value in given.items() if name.lower() in _OWN_HEADERS}, f"{field}.headers"
     )
@@ -347,18 +330,3 @@ def _own_header_faults(headers: Mapping[str, Any], at: str) -> list[FieldError]:
         for name in texts
         if name.lower() in _OWN_HEADERS
     ]
-
-
-def _mapping(given: Mapping[str, Any], name: str, field: str, faults: list[FieldError]) -> dict[str, Any]:
-    value = given.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        faults.append(FieldError(f"{field}.{name}", "must be an object"))
-        return {}
-    return value
-
-
-def _invalid(faults: list[FieldError]) -> Invalid:
-    shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
-    return Invalid(f"{shown}.", fields=tuple(faults[:_MAX_FAULTS]))

@@ -51,10 +51,10 @@ def fit(types: Schema, wire: Wire) -> Fitted:
     try:
         method = types.method(wire.operation.method)
     except UnknownMethodError as error:
-        raise _invalid([FieldError("operation", f"{wire.operation.method} {error}")]) from None
+        raise Invalid.of([FieldError("operation", f"{wire.operation.method} {error}")]) from None
     at = f"{wire.field}.message"
     if wire.several and not method.client_streaming:
-        raise _invalid([FieldError(f"{at}s", f"{wire.operation.method} takes one `message`, not a stream")])
+        raise Invalid.of([FieldError(f"{at}s", f"{wire.operation.method} takes one `message`, not a stream")])
     faults: list[FieldError] = []
     made: list[bytes] = []
     for index, message in enumerate(wire.messages):
@@ -63,9 +63,5 @@ def fit(types: Schema, wire: Wire) -> Fitted:
         except NotFittingError as error:
             faults.append(FieldError(f"{at}s.{index}" if wire.several else at, str(error)))
     if faults:
-        raise _invalid(faults)
+        raise Invalid.of(faults)
     return Fitted(method, tuple(made))
-
-
-def _invalid(faults: list[FieldError]) -> Invalid:
-    return Invalid("; ".join(f"{f.path} {f.message}" for f in faults) + ".", fields=tuple(faults))

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from hub.integrations.transports.grpc_calls.channels import Opened
 from hub.integrations.transports.grpc_calls.library import grpc
 from hub.net.dial import resolve_one
+from hub.net.session import USER_AGENT
 from hub.net.trace import Phase
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _options(place: Place, max_message_bytes: int) -> list[tuple[str, Any]]:
     """See https://github.com/grpc/grpc/blob/master/include/grpc/impl/channel_arg_names.h."""
     options: list[tuple[str, Any]] = [
         ("grpc.default_authority", place.authority),
-        ("grpc.primary_user_agent", "Integration-Hub/1"),
+        ("grpc.primary_user_agent", USER_AGENT),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.compression_enabled_algorithms_bitset", _GZIP_ONLY),
         ("grpc.per_message_decompression", 0),

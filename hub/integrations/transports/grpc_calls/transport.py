@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hub.core.errors import FieldError, Invalid
 from hub.integrations.transports.grpc_calls import forms, library
 from hub.integrations.transports.grpc_calls.channels import Channels
+from hub.integrations.transports.inputs import operation_of, parts_of
 from hub.integrations.transports.interface import Prepared, Transport
 
 if TYPE_CHECKING:
@@ -103,20 +104,20 @@ class GrpcTransport(Transport):
         self, connection: Connection, operation: str, given: Any, *, field: str = "input"
     ) -> Prepared:
         """Make what will be sent; see the module. With a descriptor set, messages are checked now."""
-        form: forms.GrpcOperation = connection.operations[operation]
+        form: forms.GrpcOperation = operation_of(connection, operation)
         settings: forms.GrpcSettings = connection.settings
         wire = _wire(form, connection.headers, given, field)
         safe = idempotent = False
         package = library.missing()
         if package is not None:
-            raise _invalid([_not_installed(package)])
+            raise Invalid.of([_not_installed(package)])
         if settings.descriptor_set is not None:
             from hub.integrations.transports.grpc_calls import fitting, schema  # noqa: PLC0415 - optional
 
             try:
                 types = schema.from_text(settings.descriptor_set)
             except schema.BadSchemaError as error:
-                raise _invalid([FieldError("settings.descriptor_set", str(error))]) from None
+                raise Invalid.of([FieldError("settings.descriptor_set", str(error))]) from None
             method = fitting.fit(types, wire).method
             safe, idempotent = method.safe, method.idempotent
         safe = safe if form.safe is None else form.safe
@@ -161,16 +162,8 @@ class GrpcTransport(Transport):
 
 def _wire(form: forms.GrpcOperation, headers: Mapping[str, str], given: Any, field: str) -> Wire:
     """What an input says, before its messages are looked at. Headers of the integration are metadata here."""
-    given = {} if given is None else given
-    if not isinstance(given, dict):
-        raise _invalid([FieldError(field, 'must be an object such as {"message": {"name": "Ada"}}')])
-    faults = [
-        FieldError(
-            f"{field}.{name}", "is no part of a gRPC call; there are `message`, `messages` and `metadata`"
-        )
-        for name in given
-        if name not in {"message", "messages", "metadata"}
-    ]
+    faults: list[FieldError] = []
+    given = parts_of({} if given is None else given, ("message", "messages", "metadata"), field, faults)
     several = "messages" in given
     if several and "message" in given:
         faults.append(FieldError(f"{field}.messages", "stands beside `message`; give one of them"))
@@ -193,7 +186,7 @@ def _wire(form: forms.GrpcOperation, headers: Mapping[str, str], given: Any, fie
     else:
         faults.append(FieldError(f"{field}.metadata", "must be an object of texts"))
     if faults:
-        raise _invalid(faults)
+        raise Invalid.of(faults)
     defaults = form.message or {}
     lower = {key.lower(): value for key, value in {**headers, **form.metadata, **metadata}.items()}
     return Wire(form, tuple({**defaults, **message} for message in messages), several, lower, field)
@@ -201,7 +194,3 @@ def _wire(form: forms.GrpcOperation, headers: Mapping[str, str], given: Any, fie
 
 def _not_installed(package: str) -> FieldError:
     return FieldError("protocol", f"needs the package {package}: install integration-hub[grpc]")
-
-
-def _invalid(faults: list[FieldError]) -> Invalid:
-    return Invalid("; ".join(f"{f.path} {f.message}" for f in faults) + ".", fields=tuple(faults))

@@ -14,7 +14,7 @@ from hub.integrations.transports.http.multipart import from_base64
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hub.integrations.transports.http.form import BodyType, RestOperation
+    from hub.integrations.transports.http.forms import BodyType, RestOperation
 
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\b", re.IGNORECASE)
 _UNSENDABLE = "cannot be sent: it has text that is not Unicode, or a number without value"

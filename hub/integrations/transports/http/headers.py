@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hub.core.errors import FieldError, Invalid
-from hub.core.headers import is_credential
+from hub.core.headers import is_credential, is_refused, is_token
 from hub.net.headers import check_headers
 
 if TYPE_CHECKING:
@@ -29,6 +29,30 @@ def header_faults(headers: Mapping[str, str], field: str) -> list[FieldError]:
     except Invalid as error:
         faults.extend(error.fields)
     return faults
+
+
+def key_faults(name: str, field: str) -> list[FieldError]:
+    """What is wrong with the name of the header that takes an idempotency key.
+
+    Args:
+        name: empty when there is none.
+        field: where it stands.
+    """
+    if name and (not is_token(name) or is_refused(name) or is_credential(name)):
+        return [FieldError(field, "must be a header name that a request may carry")]
+    return []
+
+
+def add_key(headers: dict[str, str], name: str, key: str) -> None:
+    """Send an idempotency key, unless the request has one of its own.
+
+    Args:
+        headers: of the request; gets it.
+        name: of the header that takes it; empty when there is none.
+        key: empty when there is none.
+    """
+    if name and key and lookup(headers, name.lower()) is None:
+        headers[name] = key
 
 
 def merge(

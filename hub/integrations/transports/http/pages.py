@@ -6,20 +6,20 @@ Promises: the same cursor is never asked for twice, and nothing but the integrat
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlencode, urljoin, urlsplit, urlunsplit
 
+from hub.integrations.transports.encoding import to_json
 from hub.integrations.transports.http import links, places
-from hub.integrations.transports.http.form import HEADER_PREFIX
+from hub.integrations.transports.http.forms import HEADER_PREFIX
 from hub.net import url as urls
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from hub.integrations.transports.http.form import Pagination
+    from hub.integrations.transports.http.forms import Pagination
     from hub.net.outcome import Outcome
 
 
@@ -159,7 +159,7 @@ class Pages:
         if self._form.parameter_in == "body":
             value = {**(self._value or {}), name: cursor}
             try:
-                body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+                body = to_json(value)
             except ValueError:
                 raise PageError("the cursor is not valid Unicode") from None
             return Page(self._url, body, text)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.core.errors import FieldError, Invalid
+from hub.integrations.transports import inputs
 from hub.integrations.transports.http import bodies, headers, parameters, paths
-from hub.integrations.transports.http.form import FREE, METHODS, RestOperation, is_idempotent, is_safe
+from hub.integrations.transports.http.forms import FREE, METHODS, RestOperation, is_idempotent, is_safe
 from hub.integrations.transports.interface import Prepared
 from hub.net.url import MAX_CHARACTERS
 
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
 #: The operation that every integration has: the input says method and path.
 FREE_OPERATION = "request"
 
-_PARTS = frozenset({"path", "query", "headers", "body"})
-_FREE_PARTS = _PARTS | {"method"}
-_LIST_PARTS = _PARTS | {"paginate", "max_pages"}
-_MAX_FAULTS = 100
+_PARTS = ("body", "headers", "path", "query")
+_FREE_PARTS = (*_PARTS, "method")
+_LIST_PARTS = (*_PARTS, "paginate", "max_pages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +59,28 @@ def prepare(connection: Connection, operation: str, given: Any, field: str) -> P
     Raises:
         Invalid: with one field for every fault.
     """
-    if not isinstance(given, dict):
-        raise Invalid(f"{field} must be an object.", fields=(FieldError(field, "must be an object"),))
     faults: list[FieldError] = []
-    found: RestOperation | None
     if operation == FREE_OPERATION:
-        found, known = FREE, _FREE_PARTS
+        found = FREE
+        given = inputs.parts_of(given, _FREE_PARTS, field, faults)
         method = given.get("method", "GET")
         if method not in METHODS:
             faults.append(FieldError(f"{field}.method", f"must be one of {', '.join(METHODS)}"))
         path = paths.free(given.get("path", "/"), f"{field}.path", faults)
     else:
-        found = connection.operations.get(operation)
-        if found is None:
-            choice = ", ".join(sorted([*connection.operations, FREE_OPERATION]))
-            text = f"this integration has no such operation; it has {choice}"
-            raise invalid([FieldError("operation", text)])
+        found = inputs.operation_of(connection, operation, FREE_OPERATION)
         known = _PARTS if found.pagination is None else _LIST_PARTS
+        given = inputs.parts_of(given, known, field, faults)
         method = found.method
         path = paths.fill(found.path, given.get("path"), f"{field}.path", faults)
-    if not known.issuperset(given):
-        faults += [
-            FieldError(f"{field}.{name}", f"unknown; an input has {', '.join(sorted(known))}")
-            for name in given
-            if name not in known
-        ]
     pages = 0 if found.pagination is None else _pages(found.pagination.max_pages, given, field, faults)
-    values = {**found.query, **_mapping(given, "query", field, faults)}
+    values = {**found.query, **inputs.object_at(given, "query", field, faults)}
     body = _sized(found, values, given.get("body"))
     query = parameters.encode(values, found.arrays, found.objects, f"{field}.query", faults) if values else ""
     sent = headers.merge(
         connection.headers,
         found.headers,
-        _mapping(given, "headers", field, faults),
+        inputs.object_at(given, "headers", field, faults),
         f"{field}.headers",
         faults,
     )
@@ -99,11 +88,11 @@ def prepare(connection: Connection, operation: str, given: Any, field: str) -> P
         sent["Accept"] = found.accept
     content = bodies.encode(found, body, sent, f"{field}.body", faults)
     if faults:
-        raise invalid(faults)
+        raise Invalid.of(faults)
     url = f"{connection.base_url}{path}?{query}" if query else connection.base_url + path
     if len(url) > MAX_CHARACTERS:
         text = f"makes an address of {len(url)} characters; it may have {MAX_CHARACTERS}"
-        raise invalid([FieldError(f"{field}.query" if query else f"{field}.path", text)])
+        raise Invalid.of([FieldError(f"{field}.query" if query else f"{field}.path", text)])
     return Prepared(
         method=method,
         endpoint=url,
@@ -113,22 +102,6 @@ def prepare(connection: Connection, operation: str, given: Any, field: str) -> P
         idempotent=is_idempotent(found, method),
         wire=Wire(content, body, found, pages),
     )
-
-
-def invalid(faults: list[FieldError]) -> Invalid:
-    """The error that names these faults."""
-    shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
-    return Invalid(f"{shown}.", fields=tuple(faults[:_MAX_FAULTS]))
-
-
-def _mapping(given: Mapping[str, Any], name: str, field: str, faults: list[FieldError]) -> dict[str, Any]:
-    value = given.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        faults.append(FieldError(f"{field}.{name}", "must be an object"))
-        return {}
-    return value
 
 
 def _pages(most: int, given: Mapping[str, Any], field: str, faults: list[FieldError]) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hub.integrations.auth.registry import MODES
-from hub.integrations.transports.http import form, preparing
-from hub.integrations.transports.http.form import RestOperation
-from hub.integrations.transports.http.headers import lookup
+from hub.integrations.transports.http import forms, preparing
+from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES, call_http
+from hub.integrations.transports.http.forms import RestOperation
+from hub.integrations.transports.http.headers import add_key
 from hub.integrations.transports.http.pages import Pages
 from hub.integrations.transports.http.reading import read_all
 from hub.integrations.transports.interface import Transport
@@ -19,16 +19,10 @@ if TYPE_CHECKING:
 
     from hub.core.errors import FieldError
     from hub.integrations.auth.mode import Credentials
-    from hub.integrations.transports.http.form import Status
+    from hub.integrations.transports.http.forms import Status
     from hub.integrations.transports.interface import Caps, Connection, Prepared
     from hub.net.outcome import Outcome
     from hub.net.session import GuardedSession
-
-USER_AGENT = "Integration-Hub/1"
-HTTP_AUTH_MODES = frozenset(
-    name for name, mode in MODES.items() if mode.sign is not None or name in {"none", "mtls"}
-)
-"""The authentication modes of transports that speak HTTP."""
 
 #: The service said what it thinks of the request; other classes tell of an answer that did not come whole.
 _JUDGED = frozenset({None, ErrorClass.HTTP_4XX, ErrorClass.HTTP_5XX, ErrorClass.REDIRECT})
@@ -38,7 +32,7 @@ class RestTransport(Transport):
     """One HTTP request, or as many as a list has pages."""
 
     name: ClassVar[str] = "rest"
-    schemes: ClassVar[Mapping[str, int]] = {"https": 443, "http": 80}
+    schemes: ClassVar[Mapping[str, int]] = HTTP_SCHEMES
     auth_modes: ClassVar[frozenset[str]] = HTTP_AUTH_MODES
     operation_form = RestOperation
     free_operation: ClassVar[str | None] = preparing.FREE_OPERATION
@@ -46,7 +40,7 @@ class RestTransport(Transport):
     def operation_faults(self, operation: RestOperation, settings: Any, at: str) -> list[FieldError]:
         """See `Transport`."""
         del settings
-        return form.operation_faults(operation, at)
+        return forms.operation_faults(operation, at)
 
     def prepare(
         self, connection: Connection, operation: str, given: Any, *, field: str = "input"
@@ -66,16 +60,14 @@ class RestTransport(Transport):
         wire: preparing.Wire = prepared.wire
         operation = wire.operation
         headers = dict(prepared.headers)
-        key = operation.idempotency_key
-        if key and caps.idempotency_key and lookup(headers, key.lower()) is None:
-            headers[key] = caps.idempotency_key
+        add_key(headers, operation.idempotency_key, caps.idempotency_key)
         deadline = Deadline(caps.timeout)
 
         def call(url: str, body: bytes | None, max_bytes: int) -> Outcome:
             outcome = call_http(
                 session,
                 connection,
-                credentials,
+                credentials.http,
                 caps,
                 prepared.method,
                 url,
@@ -99,7 +91,7 @@ class RestTransport(Transport):
     ) -> Outcome:
         """Get the base URL. Many services have nothing there: that is no fault, a refused credential is one."""
         outcome = call_http(
-            session, connection, credentials, caps, "GET", f"{connection.base_url}/", connection.headers
+            session, connection, credentials.http, caps, "GET", f"{connection.base_url}/", connection.headers
         )
         if outcome.status in {401, 403} and outcome.error_class is ErrorClass.HTTP_4XX:
             outcome.error_class = ErrorClass.UNAUTHORIZED
@@ -107,48 +99,6 @@ class RestTransport(Transport):
         elif outcome.status in {404, 405} and outcome.error_class is ErrorClass.HTTP_4XX:
             outcome.error_class, outcome.message = None, ""
         return outcome
-
-
-def call_http(
-    session: GuardedSession,
-    connection: Connection,
-    credentials: Credentials,
-    caps: Caps,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None = None,
-    deadline: Deadline | None = None,
-    max_bytes: int | None = None,
-) -> Outcome:
-    """One HTTP call of an integration.
-
-    Args:
-        session: the way out.
-        connection: whose call it is.
-        credentials: added here.
-        caps: its bounds.
-        method: upper case.
-        url: absolute, of the integration's origin.
-        headers: without credentials.
-        body: what is sent.
-        deadline: in place of `caps.timeout`.
-        max_bytes: in place of `caps.max_bytes`.
-    """
-    return session.call(
-        method,
-        url,
-        headers={"User-Agent": USER_AGENT, **headers},
-        data=body,
-        auth=credentials.http,
-        timeout=caps.timeout,
-        max_body=caps.max_bytes if max_bytes is None else max_bytes,
-        follow_redirects=connection.follow_redirects,
-        pool_key=connection.pool_key,
-        identity=connection.tls,
-        cancellation=caps.cancellation,
-        deadline=deadline,
-    )
 
 
 def _judge(outcome: Outcome, success: list[Status]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hub.integrations.transports.http.calling import call_http
 from hub.integrations.transports.soap.answers import ANSWERED, judged, with_json
 from hub.integrations.transports.soap.arguments import UnfitError, message_of
 from hub.integrations.transports.soap.description import BadDescriptionError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from hub.integrations.transports.soap.forms import SoapSettings
     from hub.net.session import GuardedSession
 
-_AGENT = "Integration-Hub/1"
 _KINDS = {"1.1": "text/xml; charset=utf-8", "1.2": "application/soap+xml; charset=utf-8"}
 _OWN_HEADERS = frozenset({"content-type", "soapaction"})
 _MAX_FAULTS = 100
@@ -63,19 +63,9 @@ def _call(
         return with_json(_unsent(f"the input does not fit the WSDL: {error}"), {"fields": fields})
     except ValueError as error:
         return _unsent(str(error))
-    outcome = session.call(
-        "POST",
-        address,
-        headers=_headers(connection, port.version, made.action),
-        data=content,
-        auth=None if settings.wsse else credentials.http,
-        max_body=caps.max_bytes,
-        follow_redirects=connection.follow_redirects,
-        pool_key=connection.pool_key,
-        identity=connection.tls,
-        cancellation=caps.cancellation,
-        deadline=deadline,
-    )
+    auth = None if settings.wsse else credentials.http
+    headers = _headers(connection, port.version, made.action)
+    outcome = call_http(session, connection, auth, caps, "POST", address, headers, content, deadline)
     return judged(outcome, description, port, request.operation, caps.max_bytes)
 
 
@@ -93,17 +83,10 @@ def probe(session: GuardedSession, connection: Connection, credentials: Credenti
         return error.outcome
     except BadDescriptionError as error:
         return unusable(error)
-    outcome = session.call(
-        "GET",
-        port.address if settings.use_wsdl_address and port.address else address_of(connection),
-        headers={"User-Agent": _AGENT, **connection.headers},
-        auth=None if settings.wsse else credentials.http,
-        max_body=caps.max_bytes,
-        follow_redirects=connection.follow_redirects,
-        pool_key=connection.pool_key,
-        identity=connection.tls,
-        cancellation=caps.cancellation,
-        deadline=deadline,
+    auth = None if settings.wsse else credentials.http
+    address = port.address if settings.use_wsdl_address and port.address else address_of(connection)
+    outcome = call_http(
+        session, connection, auth, caps, "GET", address, connection.headers, deadline=deadline
     )
     if outcome.error_class in ANSWERED and outcome.status not in _ABSENT_STATUSES:
         outcome.error_class, outcome.message = None, ""
@@ -117,7 +100,7 @@ def _unsent(reason: str) -> Outcome:
 def _headers(connection: Connection, version: str, action: str) -> dict[str, str]:
     """SOAP 1.1, 6.1.1 has the action in a header, SOAP 1.2 in the content type (RFC 3902)."""
     kind = _KINDS[version]
-    own = {"User-Agent": _AGENT, "Accept": kind.partition(";")[0]}
+    own = {"Accept": kind.partition(";")[0]}
     given = {name: value for name, value in connection.headers.items() if name.lower() not in _OWN_HEADERS}
     if version == "1.1":
         own["SOAPAction"] = f'"{action}"'

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from hub.integrations.forms import Form
+from hub.integrations.forms import AddedPath, Form
 from hub.integrations.operation import OperationForm
 
 #: Characters of a WSDL in a definition; the size of a definition is capped too.
@@ -41,12 +41,7 @@ class SoapSettings(Form):
     soap_version: Literal["1.1", "1.2"] | None = Field(
         default=None, description="Of the port. Unset: that of the port which was found first."
     )
-    path: str = Field(
-        default="",
-        pattern=r"^(/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*)?$",
-        max_length=1024,
-        description="Added to base_url, which ends without a slash: `/` where the service insists on one.",
-    )
+    path: AddedPath = ""
     use_wsdl_address: bool = Field(
         default=False,
         description="Call the address that the WSDL names, with the credentials, in place of base_url. Only for a"

@@ -10,6 +10,7 @@ from hub.integrations.transports.soap import bundle
 from hub.integrations.transports.soap.description import BadDescriptionError, Description, describe
 from hub.integrations.transports.soap.markup import BadMarkupError
 from hub.net.outcome import ErrorClass, Outcome
+from hub.net.session import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +127,7 @@ def _fetch(
     outcome = session.call(
         "GET",
         url,
-        headers={"User-Agent": "Integration-Hub/1", "Accept": "text/xml, application/xml;q=0.9, */*;q=0.1"},
+        headers={"User-Agent": USER_AGENT, "Accept": "text/xml, application/xml;q=0.9, */*;q=0.1"},
         auth=credentials.http if own and not connection.settings.wsse else None,
         max_body=max(room, 0),
         follow_redirects=connection.follow_redirects,

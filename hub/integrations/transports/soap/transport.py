@@ -5,8 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import ValidationError
+
 from hub.core.errors import FieldError, Invalid
-from hub.integrations.transports.http.transport import HTTP_AUTH_MODES
+from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES
+from hub.integrations.transports.inputs import object_at, operation_of, parts_of
 from hub.integrations.transports.interface import Caps, Connection, Prepared, Transport
 from hub.integrations.transports.soap.forms import SoapOperation, SoapSettings
 from hub.integrations.transports.soap.request import Request, address_of
@@ -20,15 +23,14 @@ if TYPE_CHECKING:
     from hub.net.session import GuardedSession
 
 _MISSING = "needs the package zeep: install integration-hub[soap]"
-_KNOWN = ("body", "headers")
-_MAX_FAULTS = 100
+_PARTS = ("body", "headers")
 
 
 class SoapTransport(Transport):
     """See the module."""
 
     name: ClassVar[str] = "soap"
-    schemes: ClassVar[Mapping[str, int]] = {"https": 443, "http": 80}
+    schemes: ClassVar[Mapping[str, int]] = HTTP_SCHEMES
     auth_modes: ClassVar[frozenset[str]] = HTTP_AUTH_MODES
     settings_form = SoapSettings
     operation_form = SoapOperation
@@ -80,37 +82,25 @@ class SoapTransport(Transport):
         The input has `body` and `headers`; that of the free operation also `operation`. Against an inline WSDL it is
         checked here, against the WSDL of an address in `send`, before anything is posted.
         """
-        if not isinstance(given, dict):
-            raise Invalid(f"{field} must be an object.", fields=(FieldError(field, "must be an object"),))
+        faults: list[FieldError] = []
         free = operation == self.free_operation
-        form = _free_operation(given) if free else connection.operations.get(operation)
-        known = ("operation", *_KNOWN) if free else _KNOWN
-        faults = [
-            FieldError(f"{field}.{name}", f"unknown; an input has {', '.join(known)}")
-            for name in given
-            if name not in known
-        ]
-        if form is None:
-            if free:
-                faults.append(
-                    FieldError(f"{field}.operation", "must be the name of an operation of the WSDL")
-                )
-            else:
-                choice = ", ".join(sorted([*connection.operations, "call"]))
-                text = f"this integration has no such operation; it has {choice}"
-                faults.append(FieldError("operation", text))
-            raise _invalid(faults)
+        if free:
+            given = parts_of(given, ("operation", *_PARTS), field, faults)
+            form = _free_operation(given, field, faults)
+        else:
+            form = operation_of(connection, operation, self.free_operation)
+            given = parts_of(given, _PARTS, field, faults)
         request = Request(
             operation=form.operation,
-            body={**form.body, **_mapping(given, "body", field, faults)},
-            headers={**form.headers, **_mapping(given, "headers", field, faults)},
+            body={**form.body, **object_at(given, "body", field, faults)},
+            headers={**form.headers, **object_at(given, "headers", field, faults)},
             field=field,
             named_at=f"{field}.operation" if free else "operation",
         )
         if not faults and connection.settings.is_inline:
             faults += _inline_faults(connection.settings, request)
         if faults:
-            raise _invalid(faults)
+            raise Invalid.of(faults)
         return _prepared(connection, form, request)
 
     def send(
@@ -175,24 +165,9 @@ def _prepared(connection: Connection, form: SoapOperation, request: Request) -> 
     )
 
 
-def _free_operation(given: Mapping[str, Any]) -> SoapOperation | None:
-    name = given.get("operation")
+def _free_operation(given: Mapping[str, Any], field: str, faults: list[FieldError]) -> SoapOperation:
     try:
-        return SoapOperation(operation=name) if isinstance(name, str) else None
-    except ValueError:
-        return None
-
-
-def _mapping(given: Mapping[str, Any], name: str, field: str, faults: list[FieldError]) -> dict[str, Any]:
-    value = given.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        faults.append(FieldError(f"{field}.{name}", "must be an object"))
-        return {}
-    return value
-
-
-def _invalid(faults: list[FieldError]) -> Invalid:
-    shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
-    return Invalid(f"{shown}.", fields=tuple(faults[:_MAX_FAULTS]))
+        return SoapOperation(operation=given.get("operation", ""))
+    except ValidationError:
+        faults.append(FieldError(f"{field}.operation", "must be the name of an operation of the WSDL"))
+        raise Invalid.of(faults) from None

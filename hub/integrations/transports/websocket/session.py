@@ -18,6 +18,7 @@ from hub.net.cancellation import Cancelled
 from hub.net.dial import dial, secure
 from hub.net.outcome import ErrorClass, Outcome, collect_headers, safe_text
 from hub.net.policy import EgressRefused
+from hub.net.session import USER_AGENT
 from hub.net.signed import NotSignedError, signed
 from hub.net.sockets import Deadline
 from hub.net.trace import Phase, Trace
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 2.0
 _PORTS = {"ws": 80, "wss": 443}
 _HTTP = {"ws": "http", "wss": "https"}
-_HEADERS = {"User-Agent": "Integration-Hub/1"}
+_HEADERS = {"User-Agent": USER_AGENT}
 # Of the handshake's answer: they describe the connection or its own body, not the result.
 _DROPPED = (
     "connection",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from hub.core.errors import FieldError, Invalid
+from hub.integrations.transports.inputs import operation_of, parts_of
 from hub.integrations.transports.interface import Connection, Prepared, Transport
 from hub.integrations.transports.websocket import forms
 from hub.integrations.transports.websocket.messages import NoMessageError, to_wire
@@ -68,12 +69,12 @@ class WebsocketTransport(Transport):
         self, connection: Connection, operation: str, given: Any, *, field: str = "input"
     ) -> Prepared:
         """Make what will be sent; see the module."""
-        form: forms.WebsocketOperation = connection.operations[operation]
+        form: forms.WebsocketOperation = operation_of(connection, operation)
         messages = _messages(given, form, field)
         faults: list[FieldError] = []
         wires = _all_to_wire(messages, f"{field}.messages", faults)
         if faults:
-            raise _invalid(faults)
+            raise Invalid.of(faults)
         url = connection.base_url + form.path
         if form.query:
             url += f"?{urlencode(form.query)}"
@@ -118,15 +119,8 @@ class WebsocketTransport(Transport):
 
 def _messages(given: Any, form: forms.WebsocketOperation, field: str) -> list[Any]:
     """The messages of an input; those of the operation when it has none."""
-    if given is None:
-        given = {}
-    if not isinstance(given, dict):
-        raise _invalid([FieldError(field, 'must be an object such as {"messages": ["ping"]}')])
-    faults = [
-        FieldError(f"{field}.{name}", "is no part of a WebSocket operation; there is `messages`")
-        for name in given
-        if name != "messages"
-    ]
+    faults: list[FieldError] = []
+    given = parts_of({} if given is None else given, ("messages",), field, faults)
     messages = given.get("messages", form.messages)
     if not isinstance(messages, list):
         faults.append(FieldError(f"{field}.messages", 'must be a list such as ["ping", {"op": "subscribe"}]'))
@@ -135,7 +129,7 @@ def _messages(given: Any, form: forms.WebsocketOperation, field: str) -> list[An
             FieldError(f"{field}.messages", f"has {len(messages)} messages; at most {forms.MAX_MESSAGES}")
         )
     if faults:
-        raise _invalid(faults)
+        raise Invalid.of(faults)
     return list(messages)
 
 
@@ -147,7 +141,3 @@ def _all_to_wire(messages: list[Any], at: str, faults: list[FieldError]) -> tupl
         except NoMessageError as error:
             faults.append(FieldError(f"{at}.{index}", str(error)))
     return tuple(wires)
-
-
-def _invalid(faults: list[FieldError]) -> Invalid:
-    return Invalid("; ".join(f"{f.path} {f.message}" for f in faults) + ".", fields=tuple(faults))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hub.integrations.transports.ai.asking import DIALECTS, Wire
 from hub.integrations.transports.ai.events import events_of
-from hub.integrations.transports.ai.form import AiSettings, Price
+from hub.integrations.transports.ai.forms import AiSettings, Price
 from hub.integrations.transports.ai.reading import error_of, result_of
 from hub.integrations.transports.ai.usage import Usage, count, price_of
 from hub.integrations.transports.ai.verdicts import retry_headers, verdict

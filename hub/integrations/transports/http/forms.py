@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from hub.core.errors import FieldError
-from hub.core.headers import is_refused, is_token
-from hub.integrations.forms import Form, Headers
+from hub.core.headers import is_token
+from hub.integrations.forms import Form, Headers, IdempotencyHeader
 from hub.integrations.operation import OperationForm
 from hub.integrations.transports.http import headers, parameters, paths
 
@@ -82,11 +82,7 @@ class RestOperation(OperationForm):
     success: list[Status] = Field(
         default=[], max_length=20, description="Statuses that are a success. Empty: any 2xx."
     )
-    idempotency_key: str = Field(
-        default="",
-        max_length=128,
-        description="A header in which the service takes a key that makes a repeated request harmless.",
-    )
+    idempotency_key: IdempotencyHeader = ""
     pagination: Pagination | None = Field(
         default=None, description="The result is one array of the items of all pages."
     )
@@ -121,9 +117,7 @@ def operation_faults(operation: RestOperation, at: str) -> list[FieldError]:
     if operation.accept:
         try_accept = headers.header_faults({"Accept": operation.accept}, at)
         faults += [FieldError(f"{at}.accept", fault.message) for fault in try_accept]
-    key = operation.idempotency_key
-    if key and (not is_token(key) or is_refused(key) or key.lower() in {"authorization", "cookie"}):
-        faults.append(FieldError(f"{at}.idempotency_key", "must be a header name that a request may carry"))
+    faults += headers.key_faults(operation.idempotency_key, f"{at}.idempotency_key")
     if operation.pagination is not None:
         faults += _pagination_faults(operation, operation.pagination, f"{at}.pagination")
     return faults

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from hub.cli.output import Columns
     from hub.client.results import ExecutionDryRun
 
-_LINK_COLUMNS: Columns = {
+#: Of the links of a dry run.
+LINK_COLUMNS: Columns = {
     "link": "link",
     "result": "result",
     "ms": lambda row: f"{row['ms']:.3f}",
-    "message": "message",
+    "message": lambda row: row.get("message"),
 }
 
 
@@ -74,7 +75,7 @@ def execute(
 
 def _show_links(tried: ExecutionDryRun) -> None:
     """Each link with its result and time, then the command that sends the same."""
-    show_rows(tried["links"], _LINK_COLUMNS)
+    show_rows(tried["links"], LINK_COLUMNS)
     if tried["curl"] is not None:
         click.echo(tried["curl"])
     if tried["curl_note"] is not None:

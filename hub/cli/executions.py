@@ -12,7 +12,7 @@ from hub.cli.attempts import show_with_attempts
 from hub.cli.connection import api
 from hub.cli.fixtures import record
 from hub.cli.moments import read_past
-from hub.cli.nouns import BATCH, EXECUTION, INTEGRATION, SCHEDULE, find
+from hub.cli.nouns import BATCH, EVENT, EXECUTION, FLOW, INTEGRATION, SCHEDULE, find
 from hub.cli.output import as_json_option, page_options, show_found, show_page
 from hub.cli.waiting import answer_of, show_answer, wait_option
 from hub.db.states import State
@@ -52,16 +52,21 @@ executions.add_command(record)
 @click.option("--status", type=click.IntRange(0, 999), help="Only those that the service answered so.")
 @click.option("--batch", callback=BATCH.read, help="Only those of this batch.")
 @click.option("--schedule", help="Only those of this schedule: its name or id.")
+@click.option("--flow", help="Only those of this flow: its name or id.")
+@click.option("--event", callback=EVENT.read, help="Only those that this event started.")
 @click.option("--user", help="Only those on behalf of this user.")
 @click.option("--since", callback=read_past, help="Accepted since: 2h, 7d, or a time.")
 @click.option("--until", callback=read_past, help="And before: 1h, or a time.")
 @page_options
-def list_(integration: str | None, schedule: str | None, as_json: bool, **query: Any) -> None:
+def list_(
+    integration: str | None, schedule: str | None, flow: str | None, as_json: bool, **query: Any
+) -> None:
     """List executions, newest first."""
     with api() as hub:
         of = integration and find(hub, INTEGRATION, integration)
         by = schedule and find(hub, SCHEDULE, schedule)
-        page = hub.list_executions(integration=of, schedule=by, **query)
+        through = flow and find(hub, FLOW, flow)
+        page = hub.list_executions(integration=of, schedule=by, flow=through, **query)
     show_page(page, _COLUMNS, as_json=as_json)
 
 

@@ -39,9 +39,10 @@ COMMANDS = {
     "integrations": (
         "hub.cli.integrations",
         "integrations",
-        "Look after integrations: apply files, test, compare versions.",
+        "Look after integrations: apply files, test, connect, compare versions.",
     ),
     "schedules": ("hub.cli.schedules", "schedules", "Look after schedules of executions."),
+    "flows": ("hub.cli.flows", "flows", "Look after flows: events that start operations."),
     "endpoints": (
         "hub.cli.endpoints",
         "endpoints",
@@ -55,6 +56,7 @@ COMMANDS = {
     ),
     "sources": ("hub.cli.sources", "sources", "List and show sources, and what providers sent."),
     "webhooks": ("hub.cli.webhooks", "webhooks", "Sign test requests; say why a signature fails."),
+    "audit": ("hub.cli.audit", "audit", "Show who changed what, and which calls were refused."),
     "rejected": ("hub.cli.rejected", "rejected", "Show broker messages that no task understood."),
     "doctor": ("hub.cli.doctor", "doctor", "Check every part of a hub and say what to do."),
 }

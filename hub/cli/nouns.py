@@ -61,14 +61,16 @@ DELIVERY = Noun("a delivery", Kind.DELIVERY, "hub deliveries list")
 EXECUTION = Noun("an execution", Kind.EXECUTION, "hub executions list")
 BATCH = Noun("a batch", Kind.BATCH)
 SCHEDULE = Noun("a schedule", Kind.SCHEDULE, "hub schedules list")
+FLOW = Noun("a flow", Kind.FLOW, "hub flows list")
 REPLAY = Noun("a replay", Kind.REPLAY, "hub replay list")
 REQUEST = Noun("a source's request", Kind.RECEIPT, "hub sources requests SOURCE")
 API_KEY = Noun("an API key", Kind.API_KEY, "hub api-keys list")
-_NAMED: dict[Noun, Literal["integrations", "endpoints", "sources", "schedules"]] = {
+_NAMED: dict[Noun, Literal["integrations", "endpoints", "sources", "schedules", "flows"]] = {
     INTEGRATION: "integrations",
     ENDPOINT: "endpoints",
     SOURCE: "sources",
     SCHEDULE: "schedules",
+    FLOW: "flows",
 }
 
 
@@ -77,7 +79,7 @@ def find(hub: HttpClient, noun: Noun, given: str) -> str:
 
     Args:
         hub: where it is looked for, when a name is given.
-        noun: `INTEGRATION`, `ENDPOINT`, `SOURCE` or `SCHEDULE`.
+        noun: `INTEGRATION`, `ENDPOINT`, `SOURCE`, `SCHEDULE` or `FLOW`.
         given: its id or its name.
 
     Raises:

@@ -27,7 +27,7 @@ class FlowCalls(Calls):
             operation: that is executed, once for each event.
             fields: any other of the API: `labels`, `filter`, `mapping`, `publish`, `description`, `paused`.
         """
-        body = {"name": name, "event_types": list(event_types), "integration": integration, **fields}
+        body = {"name": name, "event_types": event_types, "integration": integration, **fields}
         made: Flow = self._send("POST", "/v1/flows", {**body, "operation": operation})
         return made
 

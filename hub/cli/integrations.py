@@ -10,12 +10,21 @@ import click
 from hub.cli.applying import apply
 from hub.cli.arguments import read_object
 from hub.cli.changes import show_changes
+from hub.cli.connecting import connect, disconnect, grant
 from hub.cli.connection import api
 from hub.cli.exporting import export
 from hub.cli.fixtures import check
 from hub.cli.kinds import kinds
 from hub.cli.nouns import INTEGRATION, find
-from hub.cli.output import as_json_option, page_options, show_found, show_json, show_page, show_rows
+from hub.cli.output import (
+    as_json_option,
+    moment,
+    page_options,
+    show_found,
+    show_json,
+    show_page,
+    show_rows,
+)
 from hub.integrations.registry.kinds import Status, Type
 
 if TYPE_CHECKING:
@@ -41,6 +50,12 @@ _USAGE_COLUMNS: Columns = {
     "calls": lambda row: _of(row["calls"], row["calls_limit"]),
     "bytes": lambda row: _of(row["bytes"], row["bytes_limit"]),
 }
+_ALERT_COLUMNS: Columns = {
+    "alert": "name",
+    "firing": "firing",
+    "since": lambda row: moment(row["since"]),
+    "value": "value",
+}
 _integration_argument = click.argument("integration", metavar="INTEGRATION")
 
 
@@ -49,7 +64,7 @@ def integrations() -> None:
     """Look after integrations. INTEGRATION is a name or an id (`int_…`)."""
 
 
-for _command in (apply, export, kinds, check):
+for _command in (apply, export, kinds, check, connect, disconnect, grant):
     integrations.add_command(_command)
 
 
@@ -171,6 +186,19 @@ def usage(integration: str, as_json: bool) -> None:
         click.echo("It has no quota, so nothing is counted.", err=True)
     periods: list[tuple[str, UsageOfPeriod]] = [("day", found["day"]), ("month", found["month"])]
     show_rows([{"period": name, **one} for name, one in periods], _USAGE_COLUMNS)
+
+
+@integrations.command()
+@_integration_argument
+@as_json_option
+def alerts(integration: str, as_json: bool) -> None:
+    """Show an integration's alerts, whether they fire, and with which value that began."""
+    with api() as hub:
+        found = hub.list_integration_alerts(find(hub, INTEGRATION, integration))
+    if as_json:
+        show_json(found)
+    else:
+        show_rows(found, _ALERT_COLUMNS)
 
 
 def _of(used: int, limit: int | None) -> str:

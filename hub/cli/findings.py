@@ -15,7 +15,8 @@ _OLDEST_POSTGRES = 140_000
 _MAX_SKEW = 2.0
 _MAX_REDIS_MS = 50.0
 _MAX_QUEUED = 10_000
-_MAX_OVERDUE = 60.0
+#: Seconds.
+MAX_OVERDUE = 60.0
 #: A worker writes every 5 s.
 _DEAD_AFTER = 20.0
 _METADATA_SERVICE = ipaddress.ip_address("169.254.169.254")
@@ -155,7 +156,7 @@ def judge_backlog(depths: Sequence[Any]) -> Finding:
         f"{one.table}: {one.due} due, {one.leased} at work" for one in depths if one.due or one.leased
     )
     late = max((one.oldest_due_seconds for one in waiting), default=0.0)
-    if late > _MAX_OVERDUE:
+    if late > MAX_OVERDUE:
         return Finding(
             "backlog",
             Level.WARN,
@@ -185,6 +186,64 @@ def judge_rejected(count: int) -> Finding:
         f"{count} in the last day",
         "`hub rejected list` shows each with its reason.",
     )
+
+
+def judge_grants(count: int, examples: Sequence[str]) -> Finding:
+    """Integrations whose provider has taken the grant back.
+
+    Args:
+        count: how many.
+        examples: ids of some.
+    """
+    if not count:
+        return Finding("grants", Level.OK, "none was taken back")
+    return Finding(
+        "grants",
+        Level.WARN,
+        f"a person must connect {_some(count, examples)}",
+        "Run `hub integrations connect INTEGRATION` with a key of its tenant.",
+    )
+
+
+def judge_schedules(count: int, late: Mapping[str, float]) -> Finding:
+    """Schedules that should have started a while ago.
+
+    Args:
+        count: of those that are over `MAX_OVERDUE`.
+        late: some of them by id, and by how many seconds.
+    """
+    if not count:
+        return Finding("schedules", Level.OK, "on time")
+    return Finding(
+        "schedules",
+        Level.WARN,
+        f"up to {max(late.values()):.0f} s late: {_some(count, list(late))}",
+        "See why beat or the workers of hub.system do not start them.",
+    )
+
+
+def judge_flows(count: int, idle: Mapping[str, str]) -> Finding:
+    """Flows that go on taking events for integrations that are inactive.
+
+    Args:
+        count: how many.
+        idle: some of them by id, with their integrations.
+    """
+    if not count:
+        return Finding("flows", Level.OK, "none leads to an inactive integration")
+    pairs = [f"{flow} to {integration}" for flow, integration in idle.items()]
+    return Finding(
+        "flows",
+        Level.WARN,
+        f"lead to an inactive integration: {_some(count, pairs)}",
+        "Make the integration active, or run `hub flows pause FLOW`.",
+    )
+
+
+def _some(count: int, examples: Sequence[str]) -> str:
+    """A few of many: `a, b and 3 more`."""
+    more = count - len(examples)
+    return ", ".join(examples) + (f" and {more} more" if more > 0 else "")
 
 
 def judge_redis(version: str, policy: str, max_memory: int, milliseconds: float) -> Finding:

@@ -17,6 +17,7 @@ from hub.cli import findings, store
 from hub.cli.failures import sentence_of
 from hub.cli.findings import Finding, Level
 from hub.core.errors import HubError
+from hub.core.ids import Kind, format_id
 from hub.db import migrate, partitions
 from hub.db.engine import make_engine
 from hub.queue.app import get_app
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _PATIENCE = 3.0
 _PINGS = 5
 _DAYS_AHEAD = 2
+_EXAMPLES = 5
 
 
 def probe_database(settings: Settings) -> list[Finding]:
@@ -51,7 +53,7 @@ def probe_database(settings: Settings) -> list[Finding]:
             found.append(migration)
             if migration.level is not Level.OK:
                 return found
-            for look in (_partitions, _keys(settings), _beat, _workers, _backlog, _quarantine, _rejected):
+            for look in (_partitions, _keys(settings), *_LOOKS):
                 # A transaction each: one that fails says nothing about the next, and the key check may write.
                 conn.rollback()
                 found += _look(look, conn)
@@ -123,6 +125,27 @@ def _quarantine(conn: Connection) -> list[Finding]:
 
 def _rejected(conn: Connection) -> list[Finding]:
     return [findings.judge_rejected(store.count_rejected(conn))]
+
+
+def _grants(conn: Connection) -> list[Finding]:
+    rows = store.grants_to_renew(conn, _EXAMPLES)
+    ids = [format_id(Kind.INTEGRATION, row.id) for row in rows]
+    return [findings.judge_grants(rows[0].total if rows else 0, ids)]
+
+
+def _schedules(conn: Connection) -> list[Finding]:
+    rows = store.late_schedules(conn, findings.MAX_OVERDUE, _EXAMPLES)
+    late = {format_id(Kind.SCHEDULE, row.id): row.late for row in rows}
+    return [findings.judge_schedules(rows[0].total if rows else 0, late)]
+
+
+def _flows(conn: Connection) -> list[Finding]:
+    rows = store.idle_flows(conn, _EXAMPLES)
+    idle = {format_id(Kind.FLOW, row.id): format_id(Kind.INTEGRATION, row.integration_id) for row in rows}
+    return [findings.judge_flows(rows[0].total if rows else 0, idle)]
+
+
+_LOOKS = (_beat, _workers, _backlog, _quarantine, _rejected, _grants, _schedules, _flows)
 
 
 def probe_redis(settings: Settings) -> list[Finding]:

@@ -12,10 +12,11 @@ from hub.db.lane_ledger import NEVER
 from hub.db.states import QUARANTINED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 _QUARANTINED = {
     "delivery": f"SELECT count(*) FROM hub.delivery_waiting WHERE due_at = '{NEVER}'",  # noqa: S608
@@ -132,6 +133,51 @@ def count_rejected(conn: Connection) -> int:
         text("SELECT count(*) FROM hub.rejected_message WHERE created_at > now() - interval '1 day'")
     ).scalar_one()
     return count
+
+
+def grants_to_renew(conn: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Integrations that a person has to connect again: `id`, and `total`, how many there are.
+
+    No index has the state of grants, of which there is one for an integration at most: the caller limits the time.
+    """
+    return conn.execute(
+        text(
+            "SELECT integration_id AS id, count(*) OVER () AS total FROM hub.integration_grant"
+            " WHERE state = 'needs_reauth' ORDER BY updated_at DESC, integration_id LIMIT :limit"
+        ),
+        {"limit": limit},
+    ).all()
+
+
+def late_schedules(conn: Connection, seconds: float, limit: int) -> Sequence[Row[Any]]:
+    """Schedules that should have started so long ago, longest first. Served by execution_schedule_next_idx.
+
+    Returns:
+        `id`, `late` (seconds), and `total`, how many there are.
+    """
+    return conn.execute(
+        text(
+            "SELECT id, CAST(EXTRACT(epoch FROM now() - next_at) AS float8) AS late, count(*) OVER () AS total"
+            " FROM hub.execution_schedule WHERE next_at < now() - make_interval(secs => :seconds)"
+            " ORDER BY next_at LIMIT :limit"
+        ),
+        {"seconds": seconds, "limit": limit},
+    ).all()
+
+
+def idle_flows(conn: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Flows that take events for an integration that is not active: `id`, `integration_id`, and `total`.
+
+    Served by integration_pkey; every flow is read, so the caller limits the time.
+    """
+    return conn.execute(
+        text(
+            "SELECT f.id, f.integration_id, count(*) OVER () AS total FROM hub.flow f"
+            " JOIN hub.integration i ON i.id = f.integration_id"
+            " WHERE NOT f.paused AND i.status = 'inactive' ORDER BY f.id LIMIT :limit"
+        ),
+        {"limit": limit},
+    ).all()
 
 
 def list_rejected(conn: Connection, limit: int, before: UUID | None) -> list[Rejected]:

@@ -7,7 +7,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
-from hub.core.ids import new_uuid
+from hub.core.ids import Kind, new_uuid, parse_id
 from hub.core.settings import get_settings
 from hub.queue import store
 from hub.queue.contracts import Queue
@@ -87,6 +87,36 @@ def test_troubles_in_the_tables_are_warned_of(hub: Hub, healthy: Served, engine:
     assert warned == {"backlog", "quarantine", "rejected messages"}
     assert finding(ended, "quarantine")["seen"] == "1 of delivery"
     assert "message: 3 due" in finding(ended, "backlog")["seen"]
+
+
+def test_what_the_hub_cannot_do_by_itself_is_warned_of(hub: Hub, healthy: Served, engine: Engine) -> None:
+    client, key = healthy.client, healthy.new_integration()
+    schedule = client.create_schedule(key, "nightly", "request", input={"path": "/"}, every_seconds=60)["id"]
+    soon = client.create_schedule(key, "soon", "request", input={"path": "/"}, every_seconds=60)["id"]
+    flow = client.create_flow("paid", ["*"], key, "get_user")["id"]
+    client.create_flow("paused", ["*"], key, "get_user", paused=True)
+    client.update_integration(key, status="inactive")
+    uuid = parse_id(Kind.INTEGRATION, key)
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO hub.integration_grant (integration_id, tenant_id, state)"
+                " SELECT id, tenant_id, 'needs_reauth' FROM hub.integration WHERE id = :id"
+            ),
+            {"id": uuid},
+        )
+        late = text(
+            "UPDATE hub.execution_schedule SET next_at = now() - make_interval(secs => :s) WHERE id = :id"
+        )
+        conn.execute(late, [{"s": 600, "id": parse_id(Kind.SCHEDULE, schedule)},
+                            {"s": 5, "id": parse_id(Kind.SCHEDULE, soon)}])  # fmt: skip
+    ended = hub("doctor", "--json")
+    assert ended.code == 0
+    warned = {part for part, level in levels(ended).items() if level == "warn"}
+    assert warned == {"grants", "schedules", "flows"}
+    assert finding(ended, "grants")["seen"] == f"a person must connect {key}"
+    assert finding(ended, "schedules")["seen"] == f"up to 600 s late: {schedule}"
+    assert finding(ended, "flows")["seen"] == f"lead to an inactive integration: {flow} to {key}"
 
 
 def test_missing_partitions_are_told(hub: Hub, healthy: Served, engine: Engine) -> None:

@@ -47,6 +47,12 @@ def depth(table: str, due: int, leased: int, oldest: float) -> Any:
         (findings.judge_quarantined({"delivery": 2}), Level.WARN),
         (findings.judge_rejected(0), Level.OK),
         (findings.judge_rejected(1), Level.WARN),
+        (findings.judge_grants(0, []), Level.OK),
+        (findings.judge_grants(1, ["int_1"]), Level.WARN),
+        (findings.judge_schedules(0, {}), Level.OK),
+        (findings.judge_schedules(1, {"sch_1": 61.0}), Level.WARN),
+        (findings.judge_flows(0, {}), Level.OK),
+        (findings.judge_flows(1, {"flw_1": "int_1"}), Level.WARN),
         (findings.judge_redis("valkey 9", "noeviction", 100, 0.2), Level.OK),
         (findings.judge_redis("valkey 9", "allkeys-lru", 100, 0.2), Level.WARN),
         # Without a limit nothing is ever evicted.
@@ -98,3 +104,7 @@ def test_each_queue_needs_a_worker_that_lives() -> None:
 def test_a_queue_whose_name_begins_like_another_is_not_served_by_its_workers() -> None:
     found = findings.judge_workers([worker("w", "hub.deliver2")], ["hub.deliver"])
     assert found[0].level is Level.FAIL
+
+
+def test_of_many_a_few_are_named() -> None:
+    assert findings.judge_grants(5, ["a", "b"]).seen == "a person must connect a, b and 3 more"

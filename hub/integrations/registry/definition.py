@@ -160,7 +160,10 @@ def _check(
     faults = {fault.path: fault for fault in reversed(draft.faults)}
     found: meaning.Meaning | None = None
     if isinstance(draft.value, dict):
-        whole = draft.value if stored is None else {**stored.document, **draft.value}
+        whole = draft.value
+        if stored is not None:
+            fixed = {name: stored.document[name] for name in FIXED & stored.document.keys()}
+            whole = {**stored.document, **draft.value, **fixed}
         found = meaning.judge(
             whole,
             policy,

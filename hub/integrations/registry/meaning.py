@@ -126,7 +126,7 @@ def _alert_faults(alerts: list[Any]) -> list[FieldError]:
 
 def _transport(value: dict[str, Any], found: Meaning) -> Transport | None:
     kind = value.get("type", "api")
-    if kind not in SPOKEN:
+    if not isinstance(kind, str) or kind not in SPOKEN:
         return None
     protocol = value.get("protocol") or SPOKEN[kind][0]
     if protocol not in SPOKEN[kind]:

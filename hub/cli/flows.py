@@ -167,6 +167,9 @@ def _show_switched(flow: Flow, *, as_json: bool) -> None:
 def _show_test(tried: FlowTest) -> None:
     """Whether it would start and each link of the call; on standard output the input that the mapping makes."""
     if tried["why_not"] is not None:
-        click.echo(f"Its {tried['why_not'].replace('_', ' ')} would pass this event by.", err=True)
+        click.echo(
+            f"The flow does not take this event, because of its {tried['why_not'].replace('_', ' ')}.",
+            err=True,
+        )
     show_rows(tried["links"], LINK_COLUMNS)
     click.echo(json.dumps(tried["input"], indent=2, ensure_ascii=False))

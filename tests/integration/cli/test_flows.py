@@ -66,8 +66,11 @@ def test_a_sample_event_shows_what_would_be_started(hub: Hub, api: Served, file:
     assert tried.out.endswith('{\n  "path": {\n    "id": 7\n  }\n}\n')
     assert "passed" in tried.out
     passed_by = hub("flows", "test", "paid", "order.paid", '{"id": 7, "total": 1}')
-    assert (passed_by.code, passed_by.err) == (1, "Its filter would pass this event by.\n")
-    assert hub("flows", "test", "paid", "user.made", "{}").err.startswith("Its event types would")
+    assert (passed_by.code, passed_by.err) == (
+        1,
+        "The flow does not take this event, because of its filter.\n",
+    )
+    assert hub("flows", "test", "paid", "user.made", "{}").err.endswith("because of its event types.\n")
     # The mapping makes an input that the operation does not take.
     assert hub("flows", "test", "paid", "order.paid", '{"total": 5}', "--json").json["would_call"] is False
     assert hub("flows", "test", "paid", "order.paid", "{").code == 2

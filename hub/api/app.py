@@ -37,6 +37,7 @@ from hub.integrations.executions import schedule_api as schedules
 from hub.integrations.grants import api as grant_routes
 from hub.integrations.grants.keeper import Grants
 from hub.integrations.registry import api as integrations
+from hub.integrations.services import Bench
 from hub.monitoring import api as monitoring
 from hub.net.session import GuardedSession
 from hub.sources import api as sources
@@ -173,6 +174,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         listener=GrantListener(),
     )
     app.state.sandbox = sandbox = Sandbox(children=2)
+    app.state.integrations_bench = bench = Bench(services, grants)
     app.state.committer = committer = Committer(
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
     )
@@ -187,6 +189,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     finally:
         await receiver.stop()
         sandbox.close()
+        bench.close()
         grants.close()
         await committer.stop()
         await key_use.stop()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from hub.integrations.executions.job import Ended
+    from hub.integrations.executions.job import Ended, Job
     from hub.transforms import Sandbox
 
 log = logging.getLogger(__name__)
@@ -70,13 +70,14 @@ class Announcer:
         """
         listening = store.tenants_with_listeners(conn, {one.job.tenant_id for one in ended})
         messages = [_event(one) for one in ended if one.job.tenant_id in listening]
-        flows = {one.job.flow_id for one in ended if one.job.flow_id is not None}
-        if flows:
-            publishing = store.load_publishing(conn, flows)
-            for one in ended:
-                row = None if one.job.flow_id is None else publishing.get(one.job.flow_id)
-                if row is not None:
-                    messages += self._published(one, row)
+        unread = [one.job for one in ended if one.job.flow_id is not None and one.job.published is None]
+        if unread:
+            # Given up, or not made in the thread of its call.
+            self.load(conn, unread)
+        for one in ended:
+            if one.job.published is None:
+                self.make(one)
+            messages += one.job.published or ()
         if not messages:
             return None
         insert_messages(conn, messages)
@@ -85,6 +86,19 @@ class Announcer:
             self._ring(TaskName.DELIVERIES_SEND)
 
         return ring
+
+    def load(self, conn: Connection, jobs: Sequence[Job]) -> None:
+        """Note what flows publish: one statement, or none."""
+        flows = {job.flow_id for job in jobs if job.flow_id is not None}
+        if flows:
+            publishing = store.load_publishing(conn, flows)
+            for job in jobs:
+                job.publish = None if job.flow_id is None else publishing.get(job.flow_id)
+
+    def make(self, ended: Ended) -> None:
+        """Make what a flow publishes of an end. Steps over a large event may take seconds."""
+        row = ended.job.publish
+        ended.job.published = [] if row is None else list(self._published(ended, row))
 
     def _published(self, one: Ended, row: Row[Any, Any, Any, Any]) -> Iterable[NewMessage]:
         came = {State.DONE: "succeeded", State.FAILED: "failed"}.get(one.state)

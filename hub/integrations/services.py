@@ -9,12 +9,10 @@ from fastapi import Depends, Request
 from hub.integrations.directory import Directory
 from hub.integrations.executions.accepting import Doors
 from hub.integrations.executions.waiting import Waiters
-from hub.integrations.grants.api import grants_of
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.pipeline.tools import Limits
 from hub.net.session import GuardedSession
 from hub.transforms import Sandbox
-from hub.web.services import Hub
 
 if TYPE_CHECKING:
     from hub.integrations.grants.keeper import Grants
@@ -49,11 +47,8 @@ class Bench:
         self.tools.session.close()
 
 
-def _bench(request: Request, hub: Hub) -> Bench:
-    state = request.app.state
-    if not hasattr(state, "integrations_bench"):
-        state.integrations_bench = Bench(hub, grants_of(request, hub))
-    found: Bench = state.integrations_bench
+def _bench(request: Request) -> Bench:
+    found: Bench = request.app.state.integrations_bench
     return found
 
 

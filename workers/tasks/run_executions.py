@@ -39,6 +39,7 @@ def _runner() -> ThreadRunner[Job, Result]:
         capacity=settings.execute_in_flight,
         lease=settings.lease_seconds,
         under_way=_under_way(),
+        finish=_source().finish,
     )
 
 
@@ -58,6 +59,7 @@ def _source() -> ExecutionSource:
         owner=context.owner(),
         lease=get_settings().lease_seconds,
         announce=context.get_announcer().announce,
+        teller=context.get_announcer(),
         alarm=_alarm().set,
     )
 

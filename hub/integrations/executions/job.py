@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hub.integrations.pipeline.call import Stopped
 from hub.integrations.pipeline.chain import Made
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from hub.db.ledger import Attempt
     from hub.db.states import State
     from hub.integrations.executions.store import Result as End
     from hub.integrations.pipeline.call import Call
+    from hub.integrations.pipeline.retry import Decision
     from hub.integrations.target import Target
 
 #: Part of a lease that a call may take; the rest is for recording it.
@@ -28,7 +30,12 @@ CALL_SHARE = 0.8
 
 @dataclass(slots=True)
 class Job:
-    """One execution, claimed. `started_at`, `idempotent` and `call` are set when its call begins."""
+    """One execution, claimed. `started_at`, `idempotent` and `call` are set when its call begins, `verdict` at its end.
+
+    Attributes:
+        publish: what its flow publishes of its end; None for other executions.
+        published: what was made of that, for those who are told.
+    """
 
     id: uuid.UUID
     tenant_id: uuid.UUID
@@ -53,6 +60,9 @@ class Job:
     started_at: datetime | None = None
     idempotent: bool = False
     call: Call | None = None
+    verdict: Verdict | None = None
+    publish: Any = None
+    published: Any = None
 
     @property
     def timeout(self) -> float:
@@ -72,6 +82,14 @@ class Job:
 Result = tuple[Job, Made | Stopped | None]
 
 
+class Verdict(NamedTuple):
+    """What becomes of an execution: the decision, the attempt that is kept, and its end, should this be it."""
+
+    decision: Decision
+    attempt: Attempt | None
+    end: End
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """An execution that is at its end, for those who are told of it."""
@@ -85,6 +103,18 @@ class Ended:
 #: Writes what others are to hear of ended executions, in the transaction that ends them; gives back what is to be done
 #: after its commit.
 Announce = Callable[["Connection", "Sequence[Ended]"], Callable[[], None] | None]
+
+
+class Teller(Protocol):
+    """Makes what is announced, where it costs nobody else: in the thread of the call."""
+
+    def load(self, conn: Connection, jobs: Sequence[Job]) -> None:
+        """Note what flows publish of these executions, in the transaction of their claim."""
+        ...
+
+    def make(self, ended: Ended) -> None:
+        """Make what is published of an end."""
+        ...
 
 
 class CallsUnderWay:

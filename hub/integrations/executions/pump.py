@@ -13,7 +13,7 @@ from hub.core.errors import HubError
 from hub.db.states import State
 from hub.integrations.executions import store
 from hub.integrations.executions.ending import completion, end_of, given_up, no_answer, sample, spent, tell
-from hub.integrations.executions.job import CALL_SHARE, Ended, Job
+from hub.integrations.executions.job import CALL_SHARE, Ended, Job, Verdict
 from hub.integrations.executions.keeping import keep_attempt, keep_end
 from hub.integrations.executions.quota import count_usage, take_quota
 from hub.integrations.metrics import fold
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hub.core.clock import Clock
     from hub.db.ledger import Attempt, Completion
     from hub.integrations.directory import Directory
-    from hub.integrations.executions.job import Announce, Result
+    from hub.integrations.executions.job import Announce, Result, Teller
     from hub.integrations.executions.store import Result as End
     from hub.integrations.metrics import Sample
 
@@ -56,6 +56,7 @@ class ExecutionSource:
         owner: this worker's name, written into leases and attempts.
         lease: seconds that a claim lasts.
         announce: tells others of ended executions.
+        teller: makes what is told, where it costs nobody else.
         alarm: is told in how many seconds something that was put off falls due.
     """
 
@@ -69,6 +70,7 @@ class ExecutionSource:
         owner: str,
         lease: float,
         announce: Announce | None = None,
+        teller: Teller | None = None,
         alarm: Callable[[float], object] | None = None,
     ) -> None:
         self._engine = engine
@@ -78,6 +80,7 @@ class ExecutionSource:
         self._owner = owner
         self._lease = lease
         self._announce = announce
+        self._teller = teller
         self._alarm = alarm
 
     def claim(self, limit: int) -> tuple[list[Job], bool]:
@@ -111,6 +114,8 @@ class ExecutionSource:
             ]
             self._lengthen(conn, jobs)
             take_quota(conn, jobs, self._clock.now())
+            if self._teller is not None:
+                self._teller.load(conn, jobs)
         return jobs, len(rows) == limit
 
     def _lengthen(self, conn: Connection, jobs: Sequence[Job]) -> None:
@@ -122,6 +127,20 @@ class ExecutionSource:
         if longest:
             store.extend_leases(conn, list(longest), max(longest.values()))
 
+    def finish(self, job: Job, came: Made | Stopped | None) -> Verdict:
+        """Judge what came of an execution, and make what is told of its end.
+
+        For the thread of its call: masking a large answer or what a flow publishes may take seconds, in which the
+        results of everybody else would wait.
+        """
+        decision, attempt, end = self._judge(job, came, self._clock.now())
+        if decision.state.finished:
+            end = keep_end(job.target, job.input, end, decision.state)
+            if self._teller is not None:
+                self._teller.make(Ended(job, decision.state, decision.reason, end))
+        job.verdict = Verdict(decision, attempt, end)
+        return job.verdict
+
     def record(self, results: Sequence[Result]) -> Callable[[], None]:  # noqa: C901 - one pass over all
         """Decide what becomes of finished executions; the action writes it and may be repeated."""
         now = self._clock.now()
@@ -132,7 +151,7 @@ class ExecutionSource:
         held: set[uuid.UUID] = set()
         waiting: set[uuid.UUID] = set()
         for job, came in results:
-            decision, attempt, end = self._judge(job, came, now)
+            decision, attempt, end = (came and job.verdict) or self.finish(job, came)
             completions.append(completion(job, decision, attempt))
             if isinstance(came, Made) and not came.cached:
                 at = job.started_at or now
@@ -143,8 +162,7 @@ class ExecutionSource:
             if decision.state is State.HELD:
                 (waiting if decision.reason == NEEDS_REAUTH else held).add(job.integration_id)
             elif decision.state.finished:
-                kept = keep_end(job.target, job.input, end, decision.state)
-                ended[job.id] = Ended(job, decision.state, decision.reason, kept)
+                ended[job.id] = Ended(job, decision.state, decision.reason, end)
         prepared = store.EXECUTIONS.prepare(completions, worker=self._owner)
         put_off = {round(one.due_in, 2) for one in completions if one.state is State.DUE}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hub.integrations.executions.job import CALL_SHARE, CallsUnderWay, Job, Result
@@ -11,12 +12,21 @@ from hub.integrations.pipeline.limiting import RATE_LIMITED
 from hub.integrations.threads import ThreadRunner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hub.core.clock import Clock
-    from hub.integrations.pipeline.call import Call, Tools
+    from hub.integrations.pipeline.call import Call, Stopped, Tools
+    from hub.integrations.pipeline.chain import Made
 
 
 def make_runner(
-    tools: Tools, clock: Clock, *, capacity: int, lease: float, under_way: CallsUnderWay | None = None
+    tools: Tools,
+    clock: Clock,
+    *,
+    capacity: int,
+    lease: float,
+    under_way: CallsUnderWay | None = None,
+    finish: Callable[[Job, Made | Stopped], object] | None = None,
 ) -> ThreadRunner[Job, Result]:
     """The runner that makes the calls of executions.
 
@@ -26,6 +36,7 @@ def make_runner(
         capacity: calls at once.
         lease: seconds that claims last; no call is allowed to take as long.
         under_way: is told of the calls, so that they can be cut off.
+        finish: judges what came, in the thread of its call; who records judges what was not.
     """
 
     def work(job: Job) -> Result:
@@ -50,10 +61,15 @@ def make_runner(
             max_seconds=max(lease * CALL_SHARE, job.timeout),
         )
         try:
-            return job, chain.run(job.target, job.operation, job.input, context, tools, begin)
+            came = chain.run(job.target, job.operation, job.input, context, tools, begin)
         finally:
             if under_way is not None:
                 under_way.remove(job)
+        if finish is not None:
+            # What goes wrong here goes wrong again where it is recorded, and is told there.
+            with suppress(Exception):
+                finish(job, came)
+        return job, came
 
     def interrupted(job: Job) -> Result:
         return job, None

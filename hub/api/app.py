@@ -174,7 +174,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         listener=GrantListener(),
     )
     app.state.sandbox = sandbox = Sandbox(children=2)
-    app.state.integrations_bench = bench = Bench(services, grants)
+    app.state.bench = bench = Bench(services, grants)
     app.state.committer = committer = Committer(
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
     )

@@ -48,7 +48,7 @@ class Bench:
 
 
 def _bench(request: Request) -> Bench:
-    found: Bench = request.app.state.integrations_bench
+    found: Bench = request.app.state.bench
     return found
 
 

@@ -6,9 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from hub.core.errors import Invalid, Unavailable
+from hub.core.errors import HubError, Invalid, Unavailable
 from hub.db.states import State
 from hub.integrations.pipeline.call import Stopped
 from hub.net.outcome import ErrorClass
@@ -122,18 +120,36 @@ def response_transform(call: Call, tools: Tools) -> Stopped | None:
         document = _data(outcome.body)
         for steps in call.form.response_steps:
             document = _run(steps, document, tools)
-        outcome.body = msgspec.json.encode(document)
+        outcome.body = _as_json(document)
         outcome.headers["content-type"] = "application/json"
-    except (StepFailed, Unavailable) as error:
+    except (StepFailed, Unavailable, ValueError) as error:
         # The provider's answer stays as it came, beside the reason.
+        why = error.detail if isinstance(error, HubError) else "The result cannot be said in JSON."
         outcome.error_class = ErrorClass.TRANSFORM
-        outcome.message = f"The answer came, but its transformation failed: {error.detail}"
+        outcome.message = f"The answer came, but its transformation failed: {why}"
     return None
 
 
 def _run(steps: Pipeline, document: Any, tools: Tools) -> Any:
     made = steps.run(document, tools.sandbox)
     return None if isinstance(made, Cancelled) else made.document
+
+
+def _as_json(document: Any) -> bytes:
+    """A result as it is stored.
+
+    Raises:
+        ValueError: JSON cannot say it: it holds a number that is none, or is nested too deeply.
+    """
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise ValueError from None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair has no bytes of its own.
+        return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _data(body: bytes) -> Any:

@@ -264,6 +264,9 @@ def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -
     tenant_id = parse_id(Kind.TENANT, payload.tenant, field="tenant")
     integration_id = parse_id(Kind.INTEGRATION, payload.integration, field="integration")
     check_text(payload.idempotency_key, "idempotency_key")
+    for name, text in (("user", payload.user), ("component", payload.component)):
+        if text is not None:
+            check_text(text, name)
     _check_as_body(payload)
     try:
         return _accept(engine, doors, tenant_id, integration_id, payload)
@@ -289,7 +292,10 @@ def _accept(
     integration_id: uuid.UUID,
     payload: SubmitExecution,
 ) -> tuple[uuid.UUID, bool]:
-    asked = json.dumps([payload.integration, payload.operation, payload.input], sort_keys=True)
+    asked = json.dumps(
+        [payload.integration, payload.operation, payload.input, payload.user, payload.component],
+        sort_keys=True,
+    )
     with engine.begin() as conn:
         get_tenant(conn, tenant_id)
         claimed = claim_key(

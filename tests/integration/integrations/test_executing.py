@@ -605,7 +605,10 @@ def test_the_celery_door_writes_the_same_row_once(world: World, provider: Provid
         {"input": {"path": {}}},
         {"input": {"path": {"id": 1}, "headers": {"Host": "x"}}},
         {"idempotency_key": "a\0b"},
+        {"user": "a\0b"},
+        {"component": "a\0b"},
         {"idempotency_key": "used"},
+        {"idempotency_key": "used", "input": {"path": {"id": 6}}, "user": "somebody else"},
     ],
     ids=str,
 )

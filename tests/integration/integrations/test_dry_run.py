@@ -32,7 +32,7 @@ def with_limits(world: World, redis_url: str) -> None:
     world.limits = Limits(redis_url)
     made = world.create("http://127.0.0.1:9", name="first")
     dry(world, made)
-    world.app.state.integrations_bench.tools.limits = world.limits
+    world.app.state.bench.tools.limits = world.limits
 
 
 def test_every_link_is_shown_and_nothing_is_used_up(world: World, provider: Provider, redis_url: str) -> None:

@@ -10,20 +10,12 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from hub.integrations.transports.keyed_locks import KeyedLocks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 T = TypeVar("T")
-
-
-class _Making:
-    """One thing in the making, and how many callers hold or want its lock."""
-
-    __slots__ = ("callers", "lock")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.callers = 0
 
 
 class Remembered(Generic[T]):
@@ -37,7 +29,7 @@ class Remembered(Generic[T]):
         self._most = most
         self._weight = 0
         self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
-        self._making: dict[Hashable, _Making] = {}
+        self._making = KeyedLocks()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], tuple[T, int]], *, wait: float = -1) -> T:
@@ -51,32 +43,24 @@ class Remembered(Generic[T]):
         Raises:
             TimeoutError: another caller is still at it.
         """
-        with self._lock:
-            if (kept := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
-                return kept[0]
-            making = self._making.setdefault(key, _Making())
-            making.callers += 1
-        try:
-            if not making.lock.acquire(timeout=wait):
-                raise TimeoutError("another call is still making it")
-            try:
-                with self._lock:
-                    kept = self._kept.get(key)
+        kept = self._found(key)
+        if kept is None:
+            with self._making.holding(key, wait):
+                kept = self._found(key)
                 if kept is None:
                     kept = make()
                     self._keep(key, kept)
-                return kept[0]
-            finally:
-                making.lock.release()
-        finally:
-            with self._lock:
-                making.callers -= 1
-                if not making.callers:
-                    del self._making[key]
+        return kept[0]
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def _found(self, key: Hashable) -> tuple[T, int] | None:
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
+            return kept
 
     def _keep(self, key: Hashable, made: tuple[T, int]) -> None:
         with self._lock:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hub.integrations.transports.keyed_locks import KeyedLocks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
@@ -41,16 +43,6 @@ class Opened:
     retired: bool = False
 
 
-class _Door:
-    """One opening, and how many calls wait for it."""
-
-    __slots__ = ("callers", "lock")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.callers = 0
-
-
 class Channels:
     """Thread-safe.
 
@@ -63,7 +55,7 @@ class Channels:
         self._most = most
         self._seconds = seconds
         self._kept: OrderedDict[Hashable, Opened] = OrderedDict()
-        self._doors: dict[Hashable, _Door] = {}
+        self._opening = KeyedLocks()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -120,21 +112,8 @@ class Channels:
         return opened
 
     def _made(self, key: Hashable, make: Callable[[], Opened], wait: float) -> Opened:
-        with self._lock:
-            door = self._doors.setdefault(key, _Door())
-            door.callers += 1
-        try:
-            if not door.lock.acquire(timeout=wait):
-                raise TimeoutError("another call is still opening the connection")
-            try:
-                return self._taken(key) or self._keep(key, make())
-            finally:
-                door.lock.release()
-        finally:
-            with self._lock:
-                door.callers -= 1
-                if not door.callers:
-                    del self._doors[key]
+        with self._opening.holding(key, wait):
+            return self._taken(key) or self._keep(key, make())
 
     def _keep(self, key: Hashable, opened: Opened) -> Opened:
         with self._lock:

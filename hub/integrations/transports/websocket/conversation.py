@@ -58,7 +58,6 @@ class BrokenOffError(Exception):
     """The connection ended without a close frame (RFC 6455, 7.1.5: code 1006)."""
 
 
-@dataclass(frozen=True, slots=True)
 class Closed(Exception):
     """The service closed the session.
 
@@ -67,8 +66,10 @@ class Closed(Exception):
         reason: the service's text.
     """
 
-    code: int
-    reason: str
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

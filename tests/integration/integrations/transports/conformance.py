@@ -40,7 +40,7 @@ from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
 from hub.net.outcome import ErrorClass as E
 from hub.net.outcome import Outcome
-from tests.integration.integrations.transports.hostile import GARBAGE, Action, Relay
+from tests.integration.integrations.transports.relay import GARBAGE, Action, Relay
 from tests.integration.net.hostile import Server, free_port, silent
 from tests.support.waiting import until
 

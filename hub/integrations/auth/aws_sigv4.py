@@ -7,7 +7,6 @@ metadata service is ever read. Source: AWS, IAM User Guide, "Create a signed AWS
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
@@ -18,6 +17,7 @@ from hub.core.errors import FieldError
 from hub.integrations.auth.fields import WriteOnly
 from hub.integrations.auth.mode import Mode, Parameters, Secrets
 from hub.integrations.auth.request_places import body_of
+from hub.integrations.extras import lack_of
 from hub.integrations.forms import Form
 
 _S3 = frozenset({"s3", "s3-outposts", "s3-object-lambda"})
@@ -112,10 +112,8 @@ def _encode(text: str, *, plus: bool = True, safe: str = "") -> str:
 def faults(given: Parameters) -> list[FieldError]:
     """What is wrong beyond the form."""
     del given
-    if importlib.util.find_spec("botocore") is None:
-        text = "aws_sigv4 needs the package botocore: install integration-hub[aws]"
-        return [FieldError("auth.mode", text)]
-    return []
+    lack = lack_of("aws")
+    return [] if lack is None else [FieldError("auth.mode", f"aws_sigv4 {lack}")]
 
 
 MODE = Mode(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.net.outcome import safe_text
+
 _MAX_CHARACTERS = 300
 
 
@@ -15,7 +17,9 @@ def quoted(text: str, limit: int = _MAX_CHARACTERS) -> str:
         text: from outside.
         limit: characters.
     """
-    line = "".join(each if each.isprintable() else " " for each in text[: limit + 1]).strip()
+    line = "".join(
+        each if each.isprintable() else " " for each in safe_text(text[: limit + 1], limit + 1)
+    ).strip()
     if len(text) > limit:
         line = f"{line[:limit].rpartition(' ')[0].rstrip()} …"
     return line.rstrip(".")

@@ -9,7 +9,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from hub.net.outcome import ErrorClass, classify_status, safe_text, status_message
+from hub.integrations.transports.quoting import quoted
+from hub.net.outcome import ErrorClass, classify_status, status_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,11 +102,9 @@ def _words(error: Mapping[str, Any]) -> frozenset[str]:
 def _told(error: Mapping[str, Any]) -> str:
     """One sentence of the service's own."""
     message = error.get("message")
-    text = safe_text(message, 500) if isinstance(message, str) else ""
+    text = quoted(message, 500) if isinstance(message, str) else ""
     names = [value for value in (error.get("type"), error.get("code")) if isinstance(value, str) and value]
-    shown = ", ".join(dict.fromkeys(safe_text(name, 64) for name in names))
-    text = "".join(letter if letter.isprintable() else " " for letter in text).rstrip(". ")
-    shown = "".join(letter if letter.isprintable() else " " for letter in shown)
+    shown = ", ".join(dict.fromkeys(quoted(name, 64) for name in names))
     if not text:
         return f"{shown}." if shown else ""
     return f"{text} ({shown})." if shown else f"{text}."

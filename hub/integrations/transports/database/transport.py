@@ -8,10 +8,10 @@ and login.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hub.core.errors import FieldError, Invalid
+from hub.integrations.extras import lack_of
 from hub.integrations.transports.database import address as addresses
 from hub.integrations.transports.database import mysql, parameters, postgresql, statement
 from hub.integrations.transports.database.address import Login
@@ -62,8 +62,9 @@ class DatabaseTransport(Transport):
             ]
         if scheme not in _PORTS:
             return []
-        if scheme == "mysql" and find_spec("pymysql") is None:
-            return [FieldError("base_url", "needs the package pymysql: install integration-hub[mysql]")]
+        lack = lack_of("mysql") if scheme == "mysql" else None
+        if lack is not None:
+            return [FieldError("base_url", lack)]
         try:
             addresses.parse(base_url, _PORTS)
         except ValueError as error:

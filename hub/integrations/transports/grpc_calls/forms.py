@@ -21,6 +21,8 @@ from hub.integrations.operation import OperationForm
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: grpc:// is plaintext: the port of gRPC's own examples. grpcs:// is TLS.
+PORTS: Mapping[str, int] = {"grpc": 50051, "grpcs": 443}
 MAX_MESSAGES = 1000
 MAX_COLLECTED = 10_000
 MAX_DESCRIPTOR_BYTES = 4 * 1024 * 1024

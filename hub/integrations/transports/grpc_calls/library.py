@@ -10,10 +10,7 @@ import logging
 import os
 from functools import lru_cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
-
-_MODULES = (("grpc", "grpcio"), ("google.protobuf", "protobuf"), ("grpc_reflection", "grpcio-reflection"))
 
 
 @lru_cache(maxsize=1)
@@ -23,14 +20,3 @@ def grpc() -> Any:
     # It logs texts of services that are no UTF-8, which may repeat a secret.
     logging.getLogger("grpc").setLevel(logging.CRITICAL)
     return import_module("grpc")
-
-
-def missing() -> str | None:
-    """The first package that is not installed."""
-    for module, package in _MODULES:
-        try:
-            if find_spec(module) is None:
-                return package
-        except ModuleNotFoundError:
-            return package
-    return None

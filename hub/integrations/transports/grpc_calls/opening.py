@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hub.integrations.transports.grpc_calls.channels import Opened
+from hub.integrations.transports.grpc_calls.forms import PORTS
 from hub.integrations.transports.grpc_calls.library import grpc
 from hub.net.dial import resolve_one
 from hub.net.session import USER_AGENT
 from hub.net.trace import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hub.net.cancellation import Cancellation
     from hub.net.identity import TlsIdentity
     from hub.net.session import GuardedSession
     from hub.net.sockets import Deadline
     from hub.net.trace import Trace
 
-#: grpc:// is plaintext: the port of gRPC's own examples. grpcs:// is TLS.
-PORTS: Mapping[str, int] = {"grpc": 50051, "grpcs": 443}
 IDLE_SECONDS = 60
 _CONNECT_SECONDS = 10
 _MOST_ADDRESSES = 8

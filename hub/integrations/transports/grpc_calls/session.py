@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,9 +19,9 @@ from hub.integrations.transports.grpc_calls.calls import (
     invoke,
 )
 from hub.integrations.transports.grpc_calls.fitting import fit
-from hub.integrations.transports.grpc_calls.forms import MAX_DESCRIPTOR_BYTES
+from hub.integrations.transports.grpc_calls.forms import MAX_DESCRIPTOR_BYTES, PORTS
 from hub.integrations.transports.grpc_calls.messages import BadAnswerError, BombError, dumped, from_wire
-from hub.integrations.transports.grpc_calls.opening import PORTS, Place, open_channel
+from hub.integrations.transports.grpc_calls.opening import Place, open_channel
 from hub.integrations.transports.grpc_calls.schema import BadSchemaError, Schema, from_text
 from hub.integrations.transports.grpc_calls.verdicts import (
     UNAVAILABLE,
@@ -60,11 +59,12 @@ _GIVEN_UP = frozenset({CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE})
 _DROPPED = frozenset({"host", "content-length", "content-type", "connection", "user-agent", "accept", "te"})
 
 
-@dataclass(frozen=True, slots=True)
 class _FailedError(Exception):
     """A call that had to be made before the real one ended with an error."""
 
-    reply: Reply
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.name)
+        self.reply = reply
 
 
 class Session:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hub.core.errors import FieldError, Invalid
-from hub.integrations.transports.grpc_calls import forms, library
+from hub.integrations.extras import lack_of
+from hub.integrations.transports.grpc_calls import forms
 from hub.integrations.transports.grpc_calls.channels import Channels
 from hub.integrations.transports.inputs import operation_of, parts_of
 from hub.integrations.transports.interface import Prepared, Transport
@@ -63,7 +64,7 @@ class GrpcTransport(Transport):
     """Calls of gRPC services."""
 
     name: ClassVar[str] = "grpc"
-    schemes: ClassVar[Mapping[str, int]] = {"grpc": 50051, "grpcs": 443}
+    schemes: ClassVar[Mapping[str, int]] = forms.PORTS
     auth_modes: ClassVar[frozenset[str]] = AUTH_MODES
     settings_form: ClassVar[type[forms.GrpcSettings]] = forms.GrpcSettings
     operation_form: ClassVar[type[forms.GrpcOperation]] = forms.GrpcOperation
@@ -75,9 +76,9 @@ class GrpcTransport(Transport):
     def settings_faults(self, settings: Any, base_url: str) -> list[FieldError]:
         """What is wrong with the meaning of settings; the descriptor set is read."""
         faults = forms.address_faults(base_url) + forms.settings_faults(settings)
-        package = library.missing()
-        if package is not None:
-            return [*faults, _not_installed(package)]
+        lack = lack_of("grpc")
+        if lack is not None:
+            return [*faults, FieldError("protocol", lack)]
         if settings.descriptor_set is not None:
             from hub.integrations.transports.grpc_calls import schema  # noqa: PLC0415 - protobuf is optional
 
@@ -90,7 +91,7 @@ class GrpcTransport(Transport):
     def operation_faults(self, operation: Any, settings: Any, at: str) -> list[FieldError]:
         """What is wrong with the meaning of an operation; with a descriptor set, method and message are checked."""
         faults = forms.method_faults(operation, at)
-        if faults or settings is None or settings.descriptor_set is None or library.missing() is not None:
+        if faults or settings is None or settings.descriptor_set is None or lack_of("grpc") is not None:
             return faults
         from hub.integrations.transports.grpc_calls import fitting, schema  # noqa: PLC0415 - protobuf is optional
 
@@ -108,9 +109,9 @@ class GrpcTransport(Transport):
         settings: forms.GrpcSettings = connection.settings
         wire = _wire(form, connection.headers, given, field)
         safe = idempotent = False
-        package = library.missing()
-        if package is not None:
-            raise Invalid.of([_not_installed(package)])
+        lack = lack_of("grpc")
+        if lack is not None:
+            raise Invalid.of([FieldError("protocol", lack)])
         if settings.descriptor_set is not None:
             from hub.integrations.transports.grpc_calls import fitting, schema  # noqa: PLC0415 - optional
 
@@ -190,7 +191,3 @@ def _wire(form: forms.GrpcOperation, headers: Mapping[str, str], given: Any, fie
     defaults = form.message or {}
     lower = {key.lower(): value for key, value in {**headers, **form.metadata, **metadata}.items()}
     return Wire(form, tuple({**defaults, **message} for message in messages), several, lower, field)
-
-
-def _not_installed(package: str) -> FieldError:
-    return FieldError("protocol", f"needs the package {package}: install integration-hub[grpc]")

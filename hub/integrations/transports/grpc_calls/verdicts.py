@@ -10,6 +10,7 @@ import base64
 import math
 from typing import TYPE_CHECKING, Any
 
+from hub.integrations.transports.quoting import quoted
 from hub.net.outcome import ErrorClass, collect_headers, safe_text
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def of_reply(reply: Reply) -> Verdict:  # noqa: PLR0911 - one line a case
         return ErrorClass.TOO_LARGE, "The answer is longer than the call may receive."
     if reply.code == 0:
         return None, ""
-    told = f": {_shown(reply.details, 300).rstrip('.')}." if reply.details else "."
+    told = f": {quoted(reply.details)}." if reply.details else "."
     if reply.code in _CONNECTION_CODES:
         broken = of_connection(reply.details)
         if broken is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
 from hub.core.errors import FieldError, Invalid
+from hub.integrations.extras import lack_of
 from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES
 from hub.integrations.transports.inputs import object_at, operation_of, parts_of
 from hub.integrations.transports.interface import Caps, Connection, Prepared, Transport
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hub.integrations.auth.mode import Credentials
     from hub.net.session import GuardedSession
 
-_MISSING = "needs the package zeep: install integration-hub[soap]"
 _PARTS = ("body", "headers")
 
 
@@ -39,8 +38,9 @@ class SoapTransport(Transport):
     def settings_faults(self, settings: SoapSettings, base_url: str) -> list[FieldError]:
         """A WSDL that cannot be read, or lacks what the settings name; of an address, one that is no URL."""
         del base_url
-        if not is_installed():
-            return [FieldError("settings", _MISSING)]
+        lack = lack_of("soap")
+        if lack is not None:
+            return [FieldError("settings", lack)]
         if not settings.is_inline:
             try:
                 urls.parse(settings.wsdl)
@@ -112,8 +112,9 @@ class SoapTransport(Transport):
         caps: Caps,
     ) -> Outcome:
         """See `Transport`."""
-        if not is_installed():
-            return Outcome(None, ErrorClass.INVALID_INPUT, f"Nothing was sent: this integration {_MISSING}.")
+        lack = lack_of("soap")
+        if lack is not None:
+            return _refused(lack)
         from hub.integrations.transports.soap.calling import call  # noqa: PLC0415 - see settings_faults
 
         return call(session, connection, prepared.wire, credentials, caps)
@@ -122,16 +123,16 @@ class SoapTransport(Transport):
         self, session: GuardedSession, connection: Connection, credentials: Credentials, caps: Caps
     ) -> Outcome:
         """Read the WSDL again where it is fetched, else see whether the address answers at all."""
-        if not is_installed():
-            return Outcome(None, ErrorClass.INVALID_INPUT, f"Nothing was sent: this integration {_MISSING}.")
+        lack = lack_of("soap")
+        if lack is not None:
+            return _refused(lack)
         from hub.integrations.transports.soap.calling import probe  # noqa: PLC0415 - see settings_faults
 
         return probe(session, connection, credentials, caps)
 
 
-def is_installed() -> bool:
-    """The packages of the extra `soap` are there."""
-    return find_spec("zeep") is not None
+def _refused(lack: str) -> Outcome:
+    return Outcome(None, ErrorClass.INVALID_INPUT, f"Nothing was sent: this integration {lack}.")
 
 
 def _inline_faults(settings: SoapSettings, request: Request) -> list[FieldError]:

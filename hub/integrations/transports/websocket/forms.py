@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -14,6 +14,10 @@ from hub.integrations.operation import OperationForm
 from hub.integrations.transports.websocket.login import template_faults
 from hub.transforms.filters import compile_filter
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PORTS: Mapping[str, int] = {"ws": 80, "wss": 443}
 MAX_MESSAGES = 1000
 MAX_COLLECTED = 10_000
 

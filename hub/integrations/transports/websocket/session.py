@@ -11,6 +11,7 @@ from websockets.uri import WebSocketURI
 
 from hub.integrations.transports.websocket.collecting import Collection, FullError
 from hub.integrations.transports.websocket.conversation import Closed, Conversation, Offer, OverCapError
+from hub.integrations.transports.websocket.forms import PORTS
 from hub.integrations.transports.websocket.login import NotKnownError, filled
 from hub.integrations.transports.websocket.messages import from_wire, to_wire
 from hub.integrations.transports.websocket.verdicts import LoginRefusedError, of_close, of_fault
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 #: How long the service may take to confirm the close of a session that has what it came for.
 CLOSE_SECONDS = 2.0
-_PORTS = {"ws": 80, "wss": 443}
 _HTTP = {"ws": "http", "wss": "https"}
 _HEADERS = {"User-Agent": USER_AGENT}
 # Of the handshake's answer: they describe the connection or its own body, not the result.
@@ -110,7 +110,7 @@ class Session:
             host,
             port,
             deadline=self._deadline,
-            usual_ports=_PORTS.values(),
+            usual_ports=PORTS.values(),
             cancellation=self._caps.cancellation,
             trace=self._trace,
         )
@@ -146,7 +146,7 @@ class Session:
         auth = self._credentials.http if login is None or login.also_in_handshake else None
         request = signed("GET", f"{_HTTP[scheme]}://{rest}", {**_HEADERS, **self._prepared.headers}, auth)
         parts = urlsplit(request.url)
-        host, port = parts.hostname or "", parts.port or _PORTS[scheme]
+        host, port = parts.hostname or "", parts.port or PORTS[scheme]
         uri = WebSocketURI(scheme == "wss", host, port, parts.path, parts.query)
         offer = Offer(
             uri,

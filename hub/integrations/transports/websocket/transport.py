@@ -48,7 +48,7 @@ class WebsocketTransport(Transport):
     """Sessions with WebSocket services."""
 
     name: ClassVar[str] = "websocket"
-    schemes: ClassVar[Mapping[str, int]] = {"ws": 80, "wss": 443}
+    schemes: ClassVar[Mapping[str, int]] = forms.PORTS
     auth_modes: ClassVar[frozenset[str]] = AUTH_MODES
     settings_form: ClassVar[type[forms.WebsocketSettings]] = forms.WebsocketSettings
     operation_form: ClassVar[type[forms.WebsocketOperation]] = forms.WebsocketOperation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hub.integrations import extras
 from hub.integrations.auth.aws_sigv4 import canonical_url
 from tests.unit.integrations.auth.requests_in_hand import a_request, faults, signer
 
@@ -176,5 +176,5 @@ def test_what_makes_no_sense_is_refused(more: dict[str, Any], path: str) -> None
 
 
 def test_without_its_package_a_definition_is_refused_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert faults(S3) == {"auth.mode": "aws_sigv4 needs the package botocore: install integration-hub[aws]"}

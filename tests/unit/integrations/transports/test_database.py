@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 from typing import Any
 
 import pytest
 
+from hub.integrations import extras
 from hub.integrations.transports.database import DatabaseTransport, parameters, statement
-from hub.integrations.transports.database import transport as module
 from hub.integrations.transports.database.address import parse as parse_address
 from hub.integrations.transports.database.postgresql_types import reader, write
 from hub.integrations.transports.database.rows import Rows
@@ -221,9 +220,7 @@ def test_the_parts_of_an_address() -> None:
 
 
 def test_without_its_package_mysql_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        module, "find_spec", lambda name: None if name == "pymysql" else importlib.util.find_spec(name)
-    )
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     [fault] = DatabaseTransport().settings_faults(None, "mysql://h/db")
     assert "integration-hub[mysql]" in fault.message
 

@@ -26,6 +26,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
 from pydantic import ValidationError
 
 from hub.core.errors import Invalid
+from hub.integrations import extras
 from hub.integrations.transports.grpc_calls import GrpcTransport, library
 from hub.integrations.transports.grpc_calls.calls import Reply
 from hub.integrations.transports.grpc_calls.channels import Channels, Opened
@@ -262,7 +263,7 @@ def test_every_message_of_a_stream_that_does_not_fit_is_named() -> None:
 
 
 def test_without_the_packages_a_definition_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     (fault,) = TRANSPORT.settings_faults(settings(reflection=True), URL)
     assert fault.message == "needs the package grpcio: install integration-hub[grpc]"
     assert TRANSPORT.operation_faults(operation(), settings(descriptor_set=TEXT), "o") == []

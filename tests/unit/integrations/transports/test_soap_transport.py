@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 
 from hub.core.errors import Invalid
+from hub.integrations import extras
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.transports.interface import Caps, Connection, Prepared
-from hub.integrations.transports.soap import SoapTransport, transport
+from hub.integrations.transports.soap import SoapTransport
 from hub.integrations.transports.soap.faults import fault_of
 from hub.integrations.transports.soap.forms import SoapOperation, SoapSettings
 from hub.integrations.transports.soap.markup import parse
@@ -123,7 +124,7 @@ def test_operations_are_judged_when_they_are_saved() -> None:
 
 def test_without_zeep_the_definition_is_refused_and_a_call_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = prepare("do", {}, ADDRESS)
-    monkeypatch.setattr(transport, "find_spec", lambda _: None)
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
     (fault,) = TRANSPORT.settings_faults(TEXT, "")
     assert fault.message == "needs the package zeep: install integration-hub[soap]"
     session = GuardedSession(AddressPolicy())

@@ -121,3 +121,20 @@ def test_changes_schedules_and_rollbacks(world: World, provider: Provider) -> No
             send(world, "POST", f"{path}/schedules", body)
     assert world.call("GET", "/schedules").status_code == 200
     assert world.call("GET", "/integrations").status_code == 200
+
+
+def test_queries(world: World, provider: Provider) -> None:
+    world.create(provider.url)
+    for value in ("\0", "a\0b", "%", "\\", "'", "é", "x" * 5000, "-1", "0", "9" * 30, "1e3", "null", ""):
+        for path, names in (
+            ("/integrations", ("search", "tag", "type", "status", "cursor", "limit")),
+            ("/executions", (
+                "integration", "operation", "state", "error_class", "status", "batch", "schedule", "flow", "event",
+                "user", "since", "until", "cursor", "limit",
+            )),
+            ("/schedules", ("integration", "cursor", "limit")),
+            ("/audit", ("subject", "action", "cursor", "limit")),
+        ):  # fmt: skip
+            for name in names:
+                answer = world.call("GET", path, params={name: value})
+                assert answer.status_code in {200, 400, 422}, (path, name, value, answer.text)

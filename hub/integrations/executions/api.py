@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,10 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError, Invalid, NotFound
-from hub.core.ids import Kind, format_id, new_uuid, parse_id
+from hub.core.ids import Kind, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations.executions import accepting, store, views
-from hub.integrations.executions.accepting import Caller, Refused, Wish, check_access, note_refusal
+from hub.integrations.executions.acceptance import DEPRECATION, Acceptance, find
+from hub.integrations.executions.accepting import Caller, Wish, check_access
 from hub.integrations.executions.curl import Command, Facts, command_of
 from hub.integrations.executions.quota import over
 from hub.integrations.executions.schemas import (
@@ -38,21 +38,17 @@ from hub.integrations.executions.tracing import continue_trace
 from hub.integrations.executions.waiting import preferred_wait
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Call, Context
-from hub.integrations.pipeline.masking import is_masked
 from hub.integrations.registry import service
 from hub.integrations.services import Bench, Workshop
 from hub.integrations.target import load_target, secret_ids
-from hub.queue.contracts import TaskName
 from hub.web.auth import requires
 from hub.web.bodies import RawBody
-from hub.web.idempotency import run_idempotent
 from hub.web.paging import Page, Paging, page_of
 from hub.web.services import Hub, Services
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["Executions"])
 
-_DEPRECATION = "Deprecation"
 # What lies beyond is, in some time zone, a year that Python cannot name.
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -246,101 +242,6 @@ async def replay_execution(
     return await _answer(hub, workshop, caller, request, response, public_id, prefer)
 
 
-class Acceptance:
-    """Accepts what one request asks for: commit, then ring.
-
-    Args:
-        hub: the application's services.
-        workshop: the doors.
-        caller: who asks.
-        request: its headers hold the idempotency key.
-        scope: the kind of request, for that key.
-        raw: the body, likewise.
-    """
-
-    def __init__(
-        self, hub: Services, workshop: Bench, caller: Principal, request: Request, scope: str, raw: bytes
-    ) -> None:
-        self._hub = hub
-        self._workshop = workshop
-        self._caller = caller
-        self._request = request
-        self._scope = scope
-        self._raw = raw
-
-    def one(self, integration_id: str, wish: Wish) -> tuple[Response, list[str]]:
-        """Accept one execution; the response and its public id, also of a replayed answer."""
-        return self._run(_integration(integration_id), [wish], source="http")
-
-    def again(self, execution_id: Any, changes: ReplayIn) -> tuple[Response, list[str]]:
-        """Accept an execution like an earlier one."""
-        with self._hub.engine.connect() as conn:
-            row = _find(conn, self._caller, execution_id)
-        if changes.input is None and is_masked(row.input):
-            text = (
-                "is required: that of the execution was not kept whole, as the integration's data policy says"
-            )
-            raise Invalid(f"input {text}.", fields=(FieldError("input", text),))
-        wish = Wish(
-            changes.operation or row.operation,
-            row.input if changes.input is None else changes.input,
-            user=row.on_behalf_of,
-            component=row.component,
-            traceparent=continue_trace(row.traceparent),
-        )
-        return self._run(row.integration_id, [wish], source="replay", replay_of=row.id)
-
-    def many(self, integration_id: str, wishes: list[Wish]) -> Response:
-        """Accept a batch."""
-        return self._run(_integration(integration_id), wishes, source="http", batch_id=new_uuid())[0]
-
-    def _run(
-        self, integration_id: Any, wishes: list[Wish], *, source: str, **marks: Any
-    ) -> tuple[Response, list[str]]:
-        fresh: list[str] = []
-        deprecated: list[int] = []
-        caller = Caller(self._caller.key_id, self._caller.roles)
-        batch_id = marks.get("batch_id")
-
-        def work(conn: Any) -> tuple[int, dict[str, Any], Any]:
-            target = self._workshop.doors.target(conn, self._caller.tenant_id, integration_id)
-            if target.deprecated or any(target.is_deprecated(wish.operation) for wish in wishes):
-                deprecated.append(int(target.changed_at.timestamp()))
-            ids = self._workshop.doors.accept(
-                conn, self._caller.tenant_id, integration_id, wishes, source=source, caller=caller, **marks
-            )
-            fresh.extend(format_id(Kind.EXECUTION, one) for one in ids)
-            entries = [{"id": one, "state": State.DUE.value} for one in fresh]
-            if batch_id is None:
-                return 202, entries[0], ids[0]
-            return 202, {"id": format_id(Kind.BATCH, batch_id), "data": entries}, ids[0]
-
-        scope = f"integrations/{self._scope}"
-        try:
-            response = run_idempotent(self._hub, self._caller, self._request.headers, scope, self._raw, work)
-        except Refused as error:
-            with self._hub.engine.begin() as conn:
-                note_refusal(
-                    conn,
-                    self._caller.tenant_id,
-                    caller,
-                    integration_id,
-                    error,
-                    source=source,
-                    operations=sorted({wish.operation for wish in wishes})[:20],
-                    user=wishes[0].user,
-                )
-            raise
-        if deprecated:
-            # It works, and says so (RFC 9745).
-            response.headers[_DEPRECATION] = f"@{deprecated[0]}"
-        if fresh:
-            self._hub.ring(TaskName.EXECUTIONS_RUN, fresh)
-            return response, fresh
-        answer = json.loads(bytes(response.body))
-        return response, [entry["id"] for entry in answer.get("data", [answer])]
-
-
 async def _answer(
     hub: Services,
     workshop: Bench,
@@ -363,7 +264,7 @@ async def _answer(
             response.headers["Location"] = location
             return response
         headers = {"Location": location, "Preference-Applied": f"wait={int(seconds)}"}
-        headers |= {name: response.headers[name] for name in (_DEPRECATION,) if name in response.headers}
+        headers |= {name: response.headers[name] for name in (DEPRECATION,) if name in response.headers}
         return JSONResponse(detail.model_dump(mode="json"), 200, headers)
     response.headers["Location"] = location
     return response
@@ -379,16 +280,9 @@ def _wish(body: ExecuteIn, at: str, traceparent: str) -> Wish:
     return Wish(body.operation, body.input, at, body.user, body.component, body.not_before, traceparent)
 
 
-def _find(conn: Any, caller: Principal, execution_id: Any) -> Any:
-    row = store.find_execution(conn, caller.tenant_id, execution_id)
-    if row is None:
-        raise NotFound(f"There is no execution {format_id(Kind.EXECUTION, execution_id)}.")
-    return row
-
-
 def _detail(hub: Services, caller: Principal, execution_id: Any) -> ExecutionDetail:
     with hub.engine.connect() as conn:
-        row = _find(conn, caller, execution_id)
+        row = find(conn, caller.tenant_id, execution_id)
         return views.execution_detail(row, store.list_attempts(conn, caller.tenant_id, execution_id))
 
 

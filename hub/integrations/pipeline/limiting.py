@@ -107,7 +107,9 @@ def heed(call: Call, tools: Tools) -> Stopped | None:
 
 def _says_something(outcome: Outcome) -> bool:
     """Is there a header that tells of limits? Reading them costs more than looking for them."""
-    return outcome.status in {429, 503} or any("limit" in name or name == "retry-after" for name in outcome.headers)
+    return outcome.status in {429, 503} or any(
+        "limit" in name or name == "retry-after" for name in outcome.headers
+    )
 
 
 def _pause(outcome: Outcome, now: datetime) -> float:

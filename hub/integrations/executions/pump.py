@@ -239,6 +239,7 @@ class ExecutionSource:
             idempotent=made.idempotent,
             attempt=job.attempt,
             action=made.action,
+            unknown=made.unknown,
         )
 
 

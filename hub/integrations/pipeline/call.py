@@ -91,6 +91,7 @@ class Call:
         outcome: what came; from the transport on, or from the cache.
         cached: it came from the cache.
         received: bytes of the answer, before its transformation.
+        unknown: a fault of ours hides what became of a request that had left.
         action: what the rules say is to follow.
         final: it failed after the answer, by our own rules: not to be repeated.
         timings: milliseconds by link.
@@ -111,6 +112,7 @@ class Call:
     outcome: Outcome | None = None
     cached: bool = False
     received: int = 0
+    unknown: bool = False
     action: Action | None = None
     timings: dict[str, float] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)

@@ -46,8 +46,7 @@ def _make(call: Call, send: Callable[[Transport, Connection, Credentials, Caps],
         (call.redactor or target.redactor).clean(outcome)
         call.outcome, call.received = outcome, len(outcome.body)
     except Exception as error:  # noqa: BLE001 - the row must be recorded whatever happened
-        call.outcome = internal(call, error)
-        # Somebody answered: what is not idempotent must not be sent again.
+        call.outcome, call.unknown = internal(call, error), True
         call.outcome.peer = None if outcome is None else outcome.peer
 
 

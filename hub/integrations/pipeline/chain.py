@@ -13,6 +13,7 @@ Promises: `run` never raises; a secret never leaves it but towards the service. 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from hub.db.states import State
 from hub.integrations.pipeline import authenticating, caching, calling, gate, limiting, shaping
 from hub.integrations.pipeline.call import Call, Context, Stopped, Tools
+from hub.transforms import acting_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from hub.integrations.pipeline.call import Link
     from hub.integrations.pipeline.mapping import Action
@@ -69,6 +71,7 @@ class Made:
         prepared: what was sent.
         timings: milliseconds by link.
         received: bytes of the answer, before its transformation.
+        unknown: a fault of ours hides what became of a request that had left.
     """
 
     outcome: Outcome
@@ -78,6 +81,7 @@ class Made:
     prepared: Prepared | None = None
     timings: Mapping[str, float] | None = None
     received: int = 0
+    unknown: bool = False
 
 
 def run(
@@ -101,7 +105,7 @@ def run(
     if target is None:
         return Stopped(State.FAILED, "integration_deleted", "The integration was deleted.")
     call = Call(target, operation, given, context)
-    try:
+    with acting_for(target.tenant_id), _releasing(call):
         try:
             ended = _before(call, tools)
             if ended is not None:
@@ -113,13 +117,17 @@ def run(
             return Made(calling.internal(call, error), idempotent=True)
         if not call.cached:
             _send(call, tools)
-    finally:
-        for release in call.releases:
-            _quietly(release)
     assert call.outcome is not None
     idempotent = call.prepared is None or call.prepared.idempotent
     return Made(
-        call.outcome, idempotent, call.action, call.cached, call.prepared, call.timings, call.received
+        call.outcome,
+        idempotent,
+        call.action,
+        call.cached,
+        call.prepared,
+        call.timings,
+        call.received,
+        call.unknown,
     )
 
 
@@ -147,7 +155,8 @@ def dry_run(
     shown: list[dict[str, Any]] = []
     for name, link in BEFORE:
         begun = perf_counter()
-        ended = link(call, tools)
+        with acting_for(target.tenant_id):
+            ended = link(call, tools)
         entry: dict[str, Any] = {
             "link": name,
             "ms": round((perf_counter() - begun) * 1000, 3),
@@ -229,10 +238,20 @@ def _send(call: Call, tools: Tools) -> None:
             link(call, tools)
         except Exception as error:  # noqa: BLE001 - the answer is there and must be recorded
             peer = None if call.outcome is None else call.outcome.peer
-            call.outcome = calling.internal(call, error)
+            call.outcome, call.unknown = calling.internal(call, error), True
             call.outcome.peer = peer
         now = perf_counter()
         call.timings[name] = (now - begun) * 1000
+
+
+@contextmanager
+def _releasing(call: Call) -> Iterator[None]:
+    """Give back what the call holds, however it ends."""
+    try:
+        yield
+    finally:
+        for release in call.releases:
+            _quietly(release)
 
 
 def _quietly(release: Callable[[], object]) -> None:

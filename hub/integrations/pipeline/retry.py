@@ -119,6 +119,7 @@ def next_attempt(  # noqa: C901, PLR0911 - one line a case
     idempotent: bool,
     attempt: int = 1,
     action: Action | None = None,
+    unknown: bool = False,
 ) -> Decision:
     """Decide what follows an attempt.
 
@@ -131,6 +132,7 @@ def next_attempt(  # noqa: C901, PLR0911 - one line a case
         idempotent: repeating the operation does no harm.
         attempt: its number, from 1; bounds the attempts that fail by our own fault.
         action: what the integration's rules say of the answer; they know the service better than we do.
+        unknown: a fault of ours hides what became of a request that had left.
     """
     if outcome.ok:
         return Decision(State.DONE, step)
@@ -144,7 +146,7 @@ def next_attempt(  # noqa: C901, PLR0911 - one line a case
             return Decision(State.FAILED, step, reason="exhausted")
         return Decision(State.DUE, step + 1)
     if outcome.error_class is ErrorClass.INTERNAL:
-        if outcome.peer is not None and not idempotent:
+        if (unknown or outcome.peer is not None) and not idempotent:
             return Decision(State.FAILED, step, reason="not_repeatable")
         if attempt >= _INTERNAL_ATTEMPTS:
             return Decision(State.FAILED, step, reason="internal")

@@ -122,7 +122,11 @@ def response_transform(call: Call, tools: Tools) -> Stopped | None:
             document = _run(steps, document, tools)
         outcome.body = _as_json(document)
         outcome.headers["content-type"] = "application/json"
-    except (StepFailed, Unavailable, ValueError) as error:
+    except Unavailable as error:
+        # No fault of the answer: where that is harmless, the call is made once more when there is room.
+        outcome.error_class, call.unknown = ErrorClass.INTERNAL, True
+        outcome.message = f"The answer came, but could not be transformed: {error.detail}"
+    except (StepFailed, ValueError) as error:
         # The provider's answer stays as it came, beside the reason.
         why = error.detail if isinstance(error, HubError) else "The result cannot be said in JSON."
         outcome.error_class = ErrorClass.TRANSFORM

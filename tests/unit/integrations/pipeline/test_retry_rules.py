@@ -65,3 +65,15 @@ def test_the_services_own_moment_is_waited_for(headers: dict[str, str], least: f
     found = decide(Outcome(503, E.HTTP_5XX, "x", headers), None, idempotent=True)
     assert found.state is State.DUE
     assert least <= found.due_in <= least * 1.1
+
+
+def test_a_fault_of_ours_that_hides_what_became_of_a_request_does_not_repeat_it() -> None:
+    fault = Outcome(None, E.INTERNAL, "x")
+    for unknown, idempotent, state in (
+        (True, False, State.FAILED),
+        (True, True, State.DUE),
+        (False, False, State.DUE),
+    ):
+        found = next_attempt(RetryPolicy(), fault, 0, NOW, Random(1), idempotent=idempotent, unknown=unknown)
+        assert found.state is state
+        assert found.step == 0

@@ -15,7 +15,7 @@ from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.states import State
 from hub.flows import store
 from hub.queue.contracts import TaskName
-from hub.transforms import Cancelled, compile_steps
+from hub.transforms import Cancelled, acting_for, compile_steps
 from hub.web.bodies import check_strict, parse_strict
 from hub.webhooks.envelope import OPERATIONAL
 from hub.webhooks.store import NewMessage, insert_messages
@@ -98,7 +98,8 @@ class Announcer:
     def make(self, ended: Ended) -> None:
         """Make what a flow publishes of an end. Steps over a large event may take seconds."""
         row = ended.job.publish
-        ended.job.published = [] if row is None else list(self._published(ended, row))
+        with acting_for(ended.job.tenant_id):
+            ended.job.published = [] if row is None else list(self._published(ended, row))
 
     def _published(self, one: Ended, row: Row[Any, Any, Any, Any]) -> Iterable[NewMessage]:
         came = {State.DONE: "succeeded", State.FAILED: "failed"}.get(one.state)

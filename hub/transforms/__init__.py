@@ -7,7 +7,7 @@ from hub.transforms.conditions import Finding
 from hub.transforms.filters import Filter, compile_filter
 from hub.transforms.outcome import Cancelled, StepFailed, Transformed
 from hub.transforms.preview import preview
-from hub.transforms.sandbox import ExpressionFailed, Sandbox
+from hub.transforms.sandbox import ExpressionFailed, Sandbox, acting_for
 from hub.transforms.steps import Pipeline, compile_steps
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Sandbox",
     "StepFailed",
     "Transformed",
+    "acting_for",
     "compile_filter",
     "compile_steps",
     "preview",

@@ -6,9 +6,10 @@ So expressions are read and evaluated only in a child that has no environment, n
 and a cap of memory (`hub.transforms.child`); the clock is held by this side, which kills a child that is late and
 starts another for the next expression.
 
-Promises: every call ends (the time limit is 300 ms, waiting for a free child and its start not included); one
-expression leaves nothing behind for the next; safe in many threads, and after a fork: the new process makes
-children of its own. Where the system has no cap of memory (macOS), the clock alone holds; a warning says so.
+Promises: every call ends (the time limit is 300 ms, waiting for a free child and its start not included); children
+go to those who wait in turns, one call of each at a time (`acting_for`), so that nobody's endless expressions keep
+others out; one expression leaves nothing behind for the next; safe in many threads, and after a fork: the new process
+makes children of its own. Where the system has no cap of memory (macOS), the clock alone holds; a warning says so.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ import os
 import threading
 import time
 import weakref
+from collections import OrderedDict, deque
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from hub.core.errors import HubError, Unavailable
 from hub.transforms.child_process import Child, ChildEndedError
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
     from types import TracebackType
 
 Language = Literal["jmespath", "jsonata"]
@@ -52,6 +57,24 @@ class ExpressionFailed(HubError):
         super().__init__(f"The expression failed: {message}.")
         self.reason = reason
         self.message = message
+
+
+#: For whom this thread evaluates.
+_BENEFICIARY: ContextVar[Hashable] = ContextVar("beneficiary", default=None)
+
+
+@contextmanager
+def acting_for(key: Hashable) -> Iterator[None]:
+    """Evaluate for somebody, such as a tenant: who waits for a free child takes turns, however many calls each makes.
+
+    Args:
+        key: who it is.
+    """
+    token = _BENEFICIARY.set(key)
+    try:
+        yield
+    finally:
+        _BENEFICIARY.reset(token)
 
 
 class Sandbox:
@@ -84,10 +107,12 @@ class Sandbox:
         _ALL.add(self)
 
     def _begin(self) -> None:
-        self._free = threading.Condition()
+        self._lock = threading.Lock()
         self._idle: list[Child] = []
         self._started: set[Child] = set()
         self._taken = 0
+        # Who waits, in the order of their turns; each call by an event that tells of its turn.
+        self._waiting: OrderedDict[Hashable, deque[threading.Event]] = OrderedDict()
 
     def evaluate(self, language: Language, expression: str, document: Any) -> Any:
         """The value of an expression for a document.
@@ -122,10 +147,12 @@ class Sandbox:
 
         An evaluation that is under way comes to its end. Calls that wait, and later ones, get Unavailable.
         """
-        with self._free:
+        with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            self._free.notify_all()
+            for line in self._waiting.values():
+                for turn in line:
+                    turn.set()
         for child in idle:
             self._end(child)
 
@@ -157,12 +184,8 @@ class Sandbox:
 
     def _take(self) -> Child:
         """A child for this call alone."""
-        with self._free:
-            if not self._free.wait_for(lambda: self._closed or self._taken < self._children, self._wait):
-                raise Unavailable("Too many expressions wait to be evaluated; try again later.")
-            if self._closed:
-                raise Unavailable("Expressions are no longer evaluated: the process is ending.")
-            self._taken += 1
+        self._wait_for_turn()
+        with self._lock:
             child = self._idle.pop() if self._idle else None
         try:
             if child is not None and not child.is_alive():
@@ -170,10 +193,45 @@ class Sandbox:
                 child = None
             return child or self._start()
         except BaseException:
-            with self._free:
-                self._taken -= 1
-                self._free.notify()
+            self._hand_on()
             raise
+
+    def _wait_for_turn(self) -> None:
+        """Take one of the places that there are for children."""
+        key, turn = _BENEFICIARY.get(), threading.Event()
+        with self._lock:
+            if not self._closed and self._taken < self._children:
+                self._taken += 1
+                return
+            line = self._waiting.setdefault(key, deque())
+            line.append(turn)
+        if not self._closed:
+            turn.wait(self._wait)
+        with self._lock:
+            # What is in no line any more was given its place.
+            given = turn not in line
+            if not given:
+                line.remove(turn)
+                if not line and self._waiting.get(key) is line:
+                    del self._waiting[key]
+        if self._closed:
+            if given:
+                self._hand_on()
+            raise Unavailable("Expressions are no longer evaluated: the process is ending.")
+        if not given:
+            raise Unavailable("Too many expressions wait to be evaluated; try again later.")
+
+    def _hand_on(self) -> None:
+        """Give a place back: to whose turn it is."""
+        with self._lock:
+            if not self._waiting:
+                self._taken -= 1
+                return
+            key, line = self._waiting.popitem(last=False)
+            turn = line.popleft()
+            if line:
+                self._waiting[key] = line
+            turn.set()
 
     def _start(self) -> Child:
         try:
@@ -186,15 +244,13 @@ class Sandbox:
         return child
 
     def _give_back(self, child: Child, *, keep: bool) -> None:
-        with self._free:
+        with self._lock:
             keep = keep and not self._closed
             if keep:
                 self._idle.append(child)
         if not keep:
             self._end(child)
-        with self._free:
-            self._taken -= 1
-            self._free.notify()
+        self._hand_on()
 
     def _end(self, child: Child) -> None:
         self._started.discard(child)

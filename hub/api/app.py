@@ -18,7 +18,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub import __version__
-from hub.api import access_routes, openapi, operations
+from hub.api import access_routes, openapi, operations, transform_routes
 from hub.api.body_limit import BodyLimit
 from hub.api.edge import Edge
 from hub.api.hot_routes import HotRoutes, call_endpoint
@@ -75,6 +75,7 @@ _FEATURES = (
     flows,
     monitoring,
     access_routes,
+    transform_routes,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -102,3 +102,26 @@ class Me(BaseModel):
     key_id: str = Field(examples=[_KEY_ID])
     scopes: list[str] = Field(examples=[["endpoints:read", "events:write"]])
     roles: list[str] = []
+
+
+class PreviewStep(BaseModel):
+    """The document after one step."""
+
+    index: int
+    step: str
+    document: Any = None
+    document_omitted: bool = Field(default=False, description="There is too much to show all of it.")
+
+
+class Preview(BaseModel):
+    """What a filter and steps make of a sample."""
+
+    matches: bool = Field(description="The filter takes it. The steps are tried also when it does not.")
+    conditions: list[dict[str, Any]] = Field(description="What each condition of the filter found.")
+    steps: list[PreviewStep]
+    outcome: Literal["transformed", "cancelled", "failed"]
+    document: Any = Field(description="The result, when it is transformed.")
+    headers: dict[str, str | None] = Field(description="What the steps set; null removes a header.")
+    index: int | None = Field(description="The step that cancelled or failed.")
+    reason: str | None
+    would_send: bool = Field(description="The filter takes it, and the steps end in a document.")

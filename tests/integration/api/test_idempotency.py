@@ -18,8 +18,8 @@ from hub.access.scopes import Scope
 from hub.api.app import create_app
 from hub.core.errors import Conflict
 from hub.web.auth import requires
-from hub.web.bodies import RawBody
 from hub.web.idempotency import run_idempotent
+from hub.web.parameters import RawBody
 from hub.web.services import Hub, Services
 from tests.integration.api.conftest import Bell, RunningHub, serving
 

@@ -17,8 +17,9 @@ from hub.flows.checking import check
 from hub.flows.schemas import Flow, FlowIn, FlowTest, FlowTestIn, FlowUpdate
 from hub.integrations.services import Bench, Workshop
 from hub.web.auth import requires
-from hub.web.etags import IfMatch, check_version, etag_of
+from hub.web.etags import check_version, etag_of
 from hub.web.paging import Page, Paging, page_of
+from hub.web.parameters import IfMatch
 from hub.web.services import Hub
 
 router = APIRouter(tags=["Flows"])

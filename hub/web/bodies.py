@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
-
-from fastapi import Depends, Request
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hub.core.errors import FieldError, Invalid, Malformed, TooLarge
 
@@ -114,14 +112,6 @@ def check_text(text: str, path: str) -> None:
     raise Invalid(
         f"{path or 'The body'} {message}, which cannot be stored.", fields=(FieldError(path, message),)
     )
-
-
-async def _raw_body(request: Request) -> bytes:
-    return await request.body()
-
-
-#: Parameter of a route that needs the bytes as they came: `raw: RawBody`.
-RawBody = Annotated[bytes, Depends(_raw_body)]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

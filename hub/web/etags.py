@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
-
-from fastapi import Header
 
 from hub.core.errors import Conflict, FieldError, Invalid
 
@@ -47,9 +44,3 @@ def check_version(if_match: str | None, version: int) -> None:
     if version not in {int(one[1]) for one in found if one}:
         message = f"it is version {version} now: read it again, then change it"
         raise Stale(f"It was changed meanwhile; {message}.", fields=(FieldError("header.If-Match", message),))
-
-
-#: Parameter of a route that changes: `if_match: IfMatch = None`.
-IfMatch = Annotated[
-    str | None, Header(max_length=200, description="`ETag` of what you read: 412 if it changed since then.")
-]

@@ -42,8 +42,8 @@ from hub.integrations.registry import service
 from hub.integrations.services import Bench, Workshop
 from hub.integrations.target import load_target, secret_ids
 from hub.web.auth import requires
-from hub.web.bodies import RawBody
 from hub.web.paging import Page, Paging, page_of
+from hub.web.parameters import RawBody
 from hub.web.services import Hub, Services
 
 log = logging.getLogger(__name__)

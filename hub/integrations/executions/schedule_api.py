@@ -20,8 +20,9 @@ from hub.integrations.executions.schemas import Schedule, ScheduleIn, ScheduleUp
 from hub.integrations.services import Bench, Workshop
 from hub.integrations.target import Target
 from hub.web.auth import requires
-from hub.web.etags import IfMatch, check_version, etag_of
+from hub.web.etags import check_version, etag_of
 from hub.web.paging import Page, Paging, page_of
+from hub.web.parameters import IfMatch
 from hub.web.services import Hub, Services
 
 router = APIRouter(tags=["Schedules"])

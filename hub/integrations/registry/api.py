@@ -51,8 +51,9 @@ from hub.integrations.target import load_target, secret_ids
 from hub.integrations.transports import registry as transports
 from hub.queue.contracts import TaskName
 from hub.web.auth import requires
-from hub.web.etags import IfMatch, check_version, etag_of
+from hub.web.etags import check_version, etag_of
 from hub.web.paging import Page, Paging, page_of
+from hub.web.parameters import IfMatch
 from hub.web.services import Hub, Services
 
 router = APIRouter(tags=["Integrations"])

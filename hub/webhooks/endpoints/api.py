@@ -11,8 +11,8 @@ from hub.access.principal import Principal
 from hub.core.ids import Kind, format_id
 from hub.queue.contracts import TaskName
 from hub.web.auth import requires
-from hub.web.etags import IfMatch
 from hub.web.paging import Page, Paging, page_of
+from hub.web.parameters import IfMatch
 from hub.web.services import Hub, Services
 from hub.webhooks.endpoints import challenge, importing, schemas, service, store, summary, trial, views
 from hub.webhooks.endpoints.answers import endpoint_of, fields_of, tagged, with_secret

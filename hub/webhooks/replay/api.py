@@ -12,9 +12,9 @@ from hub.access.principal import Principal
 from hub.core.ids import Kind, format_id, parse_id
 from hub.queue.contracts import TaskName
 from hub.web.auth import requires
-from hub.web.bodies import RawBody
 from hub.web.idempotency import REPLAYED, run_idempotent
 from hub.web.paging import Page, Paging, page_of
+from hub.web.parameters import RawBody
 from hub.web.services import Hub, Services
 from hub.webhooks.replay import jobs, schemas, store, views
 

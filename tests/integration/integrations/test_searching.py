@@ -183,7 +183,8 @@ def _scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ({"on_behalf_of": "user17"}, 200),
         ({"status": 500}, 3_000),
     ],
-    ids=str,
+    # The values are made anew in every process.
+    ids=lambda given: "+".join(given) or "all" if isinstance(given, dict) else str(given),
 )
 def test_a_page_is_read_by_an_index(many: Engine, filters: dict[str, Any], at_most: int) -> None:
     with many.connect() as conn:

@@ -55,9 +55,9 @@ class AwsSigV4:
 
     def __call__(self, request: Any) -> Any:
         """Sign a prepared request, and write its URL in the one spelling that the signature knows."""
-        from botocore.auth import S3SigV4Auth, SigV4Auth  # noqa: PLC0415 - heavy, and an extra
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-        from botocore.credentials import Credentials  # noqa: PLC0415
+        from botocore.auth import S3SigV4Auth, SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
 
         # At DEBUG it logs what it signs, a session token among that.
         logging.getLogger("botocore.auth").setLevel(logging.INFO)

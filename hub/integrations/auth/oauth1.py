@@ -76,7 +76,7 @@ class OAuth1:
         Raises:
             Invalid: it cannot be signed.
         """
-        from hub.integrations.auth.oauth1_client import SigningClient  # noqa: PLC0415 - not everybody needs it
+        from hub.integrations.auth.oauth1_client import SigningClient
 
         body = body_of(request)
         content_type = str(request.headers.get("Content-Type") or "")
@@ -154,7 +154,7 @@ def needs(form: OAuth1Auth) -> tuple[str, ...]:
 
 def traces(parameters: Parameters, secrets: Secrets) -> list[str]:
     """The secrets, and what PLAINTEXT makes of them (RFC 5849, 3.4.4): encoded, and encoded once more on the way."""
-    from oauthlib.oauth1.rfc5849.utils import escape  # noqa: PLC0415 - not everybody needs it
+    from oauthlib.oauth1.rfc5849.utils import escape
 
     found = plain_traces(parameters, secrets)
     if parameters["signature_method"] != "PLAINTEXT":

@@ -204,7 +204,7 @@ class MysqlSession:
 @lru_cache(maxsize=1)
 def _driver() -> Callable[..., Any]:
     """The connection of pymysql, made at first use since the package is optional."""
-    from pymysql.connections import Connection  # noqa: PLC0415
+    from pymysql.connections import Connection
 
     class Guarded(Connection):  # type: ignore[misc,unused-ignore]
         room = 1_048_576
@@ -227,7 +227,7 @@ def _driver() -> Callable[..., Any]:
 
 @lru_cache(maxsize=1)
 def _errors() -> type[Exception]:
-    from pymysql.err import Error  # noqa: PLC0415
+    from pymysql.err import Error
 
     return Error
 
@@ -310,7 +310,7 @@ def _json_value(value: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _readers() -> dict[int, Callable[[Any], Any]]:
-    from pymysql.constants import FIELD_TYPE as T  # noqa: PLC0415
+    from pymysql.constants import FIELD_TYPE as T
 
     integers: Sequence[int] = (T.TINY, T.SHORT, T.LONG, T.LONGLONG, T.INT24, T.YEAR)
     return {

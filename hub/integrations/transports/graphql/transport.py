@@ -96,8 +96,8 @@ class GraphqlTransport(Transport):
         if settings.schema_text is None:
             return []
         # graphql-core takes 0.3 s and 20 MB to load, so only who uses GraphQL does.
-        from hub.integrations.transports.graphql.schema import schema_of  # noqa: PLC0415
-        from hub.integrations.transports.graphql.source import Unreadable  # noqa: PLC0415
+        from hub.integrations.transports.graphql.schema import schema_of
+        from hub.integrations.transports.graphql.source import Unreadable
 
         try:
             schema_of(settings.schema_text, settings.schema_digest)
@@ -261,8 +261,8 @@ def _document(
     faults: list[FieldError],
     pages: RelayPages | None,
 ) -> Document | None:
-    from hub.integrations.transports.graphql.document import read  # noqa: PLC0415 - see settings_faults
-    from hub.integrations.transports.graphql.source import Unreadable  # noqa: PLC0415
+    from hub.integrations.transports.graphql.document import read
+    from hub.integrations.transports.graphql.source import Unreadable
 
     try:
         return read(text, name, settings, pages)

@@ -80,7 +80,7 @@ class GrpcTransport(Transport):
         if lack is not None:
             return [*faults, FieldError("protocol", lack)]
         if settings.descriptor_set is not None:
-            from hub.integrations.transports.grpc_calls import schema  # noqa: PLC0415 - protobuf is optional
+            from hub.integrations.transports.grpc_calls import schema
 
             try:
                 schema.from_text(settings.descriptor_set)
@@ -93,7 +93,7 @@ class GrpcTransport(Transport):
         faults = forms.method_faults(operation, at)
         if faults or settings is None or settings.descriptor_set is None or lack_of("grpc") is not None:
             return faults
-        from hub.integrations.transports.grpc_calls import fitting, schema  # noqa: PLC0415 - protobuf is optional
+        from hub.integrations.transports.grpc_calls import fitting, schema
 
         try:
             types = schema.from_text(settings.descriptor_set)
@@ -113,7 +113,7 @@ class GrpcTransport(Transport):
         if lack is not None:
             raise Invalid.of([FieldError("protocol", lack)])
         if settings.descriptor_set is not None:
-            from hub.integrations.transports.grpc_calls import fitting, schema  # noqa: PLC0415 - optional
+            from hub.integrations.transports.grpc_calls import fitting, schema
 
             try:
                 types = schema.from_text(settings.descriptor_set)
@@ -144,7 +144,7 @@ class GrpcTransport(Transport):
         caps: Caps,
     ) -> Outcome:
         """Make the call."""
-        from hub.integrations.transports.grpc_calls.session import Session  # noqa: PLC0415 - optional
+        from hub.integrations.transports.grpc_calls.session import Session
 
         return Session(self._channels, session, connection, credentials, caps).call(prepared.wire)
 
@@ -152,7 +152,7 @@ class GrpcTransport(Transport):
         self, session: GuardedSession, connection: Connection, credentials: Credentials, caps: Caps
     ) -> Outcome:
         """Ask for the service's health, or for its types, or connect at least, as the settings let."""
-        from hub.integrations.transports.grpc_calls.session import Session  # noqa: PLC0415 - optional
+        from hub.integrations.transports.grpc_calls.session import Session
 
         return Session(self._channels, session, connection, credentials, caps).probe()
 

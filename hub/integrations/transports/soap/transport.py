@@ -48,8 +48,8 @@ class SoapTransport(Transport):
                 return [FieldError("settings.wsdl", f"must be a WSDL or its http or https address: {error}")]
             return []
         # zeep and lxml take 0.3 s and 25 MB to load, so only who uses SOAP does.
-        from hub.integrations.transports.soap.description import BadDescriptionError  # noqa: PLC0415
-        from hub.integrations.transports.soap.reading import of_text  # noqa: PLC0415
+        from hub.integrations.transports.soap.description import BadDescriptionError
+        from hub.integrations.transports.soap.reading import of_text
 
         try:
             port = of_text(settings).port(settings)
@@ -65,8 +65,8 @@ class SoapTransport(Transport):
         """An operation that an inline WSDL does not have; arguments that it does not know."""
         if settings is None or not settings.is_inline or self.settings_faults(settings, ""):
             return []
-        from hub.integrations.transports.soap.arguments import name_faults  # noqa: PLC0415
-        from hub.integrations.transports.soap.reading import of_text  # noqa: PLC0415
+        from hub.integrations.transports.soap.arguments import name_faults
+        from hub.integrations.transports.soap.reading import of_text
 
         port = of_text(settings).port(settings)
         found = port.operations.get(operation.operation)
@@ -115,7 +115,7 @@ class SoapTransport(Transport):
         lack = lack_of("soap")
         if lack is not None:
             return _refused(lack)
-        from hub.integrations.transports.soap.calling import call  # noqa: PLC0415 - see settings_faults
+        from hub.integrations.transports.soap.calling import call
 
         return call(session, connection, prepared.wire, credentials, caps)
 
@@ -126,7 +126,7 @@ class SoapTransport(Transport):
         lack = lack_of("soap")
         if lack is not None:
             return _refused(lack)
-        from hub.integrations.transports.soap.calling import probe  # noqa: PLC0415 - see settings_faults
+        from hub.integrations.transports.soap.calling import probe
 
         return probe(session, connection, credentials, caps)
 
@@ -136,12 +136,12 @@ def _refused(lack: str) -> Outcome:
 
 
 def _inline_faults(settings: SoapSettings, request: Request) -> list[FieldError]:
-    from hub.integrations.transports.soap.arguments import (  # noqa: PLC0415 - see settings_faults
+    from hub.integrations.transports.soap.arguments import (
         UnfitError,
         message_of,
     )
-    from hub.integrations.transports.soap.description import BadDescriptionError  # noqa: PLC0415
-    from hub.integrations.transports.soap.reading import of_text  # noqa: PLC0415
+    from hub.integrations.transports.soap.description import BadDescriptionError
+    from hub.integrations.transports.soap.reading import of_text
 
     try:
         description = of_text(settings)

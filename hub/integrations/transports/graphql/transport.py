@@ -6,78 +6,38 @@ body, answered as `application/graphql-response+json` or, by older services, as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
 from hub.core.errors import FieldError, Invalid
-from hub.integrations.transports.encoding import UNSENDABLE, to_json
-from hub.integrations.transports.graphql.answer import NotGraphqlError, judged, reply_of
+from hub.integrations.transports.encoding import UNSENDABLE
+from hub.integrations.transports.graphql.calling import call
 from hub.integrations.transports.graphql.forms import (
     MAX_DOCUMENT,
     GraphqlOperation,
     GraphqlSettings,
     RelayPages,
 )
-from hub.integrations.transports.graphql.pages import Pages
+from hub.integrations.transports.graphql.request import Request, address_of
 from hub.integrations.transports.graphql.shapes import variable_faults
-from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES, call_http
-from hub.integrations.transports.http.headers import add_key, header_faults, key_faults, merge
+from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES
+from hub.integrations.transports.http.headers import header_faults, key_faults, merge
 from hub.integrations.transports.inputs import object_at, operation_of, parts_of
 from hub.integrations.transports.interface import Caps, Connection, Prepared, Transport
-from hub.net.outcome import ErrorClass, Outcome
 from hub.net.session import USER_AGENT
-from hub.net.sockets import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.integrations.auth.mode import Credentials
     from hub.integrations.transports.graphql.document import Document
+    from hub.net.outcome import Outcome
     from hub.net.session import GuardedSession
 
 _ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 _OWN_HEADERS = frozenset({"content-type"})
 _PARTS = ("variables", "headers")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What goes out.
-
-    Args:
-        document: its text.
-        operation_name: which of its operations.
-        variables: their values.
-        headers: of the HTTP request.
-        safe: it changes nothing.
-        single: it asks for one thing.
-        keep_partial: data and errors together are a success.
-        idempotency_key: the header that takes a key; empty when there is none.
-        pages: how to page through the answer; None for one page.
-    """
-
-    document: str
-    operation_name: str | None
-    variables: Mapping[str, Any]
-    headers: Mapping[str, str]
-    safe: bool
-    single: bool
-    keep_partial: bool
-    idempotency_key: str
-    pages: RelayPages | None
-
-    def content(self, more: Mapping[str, Any] | None = None) -> bytes:
-        """The body, with these variables in place of its own of the same name.
-
-        Raises:
-            ValueError: it cannot be sent as JSON.
-        """
-        value = {"query": self.document, "variables": {**self.variables, **(more or {})}}
-        if self.operation_name is not None:
-            value["operationName"] = self.operation_name
-        return to_json(value)
 
 
 class GraphqlTransport(Transport):
@@ -161,11 +121,7 @@ class GraphqlTransport(Transport):
         caps: Caps,
     ) -> Outcome:
         """See `Transport`."""
-        request: Request = prepared.wire
-        deadline = Deadline(caps.timeout)
-        if request.pages is None:
-            return _call(session, connection, request, credentials, caps, deadline, caps.max_bytes, {})
-        return _all_pages(session, connection, request, request.pages, credentials, caps, deadline)
+        return call(session, connection, prepared.wire, credentials, caps)
 
     def probe(
         self, session: GuardedSession, connection: Connection, credentials: Credentials, caps: Caps
@@ -173,69 +129,6 @@ class GraphqlTransport(Transport):
         """Ask for the name of the root type, which every service knows."""
         prepared = self.prepare(connection, "query", {"document": "{ __typename }"})
         return self.send(session, connection, prepared, credentials, caps)
-
-
-def _all_pages(
-    session: GuardedSession,
-    connection: Connection,
-    request: Request,
-    form: RelayPages,
-    credentials: Credentials,
-    caps: Caps,
-    deadline: Deadline,
-) -> Outcome:
-    pages, room, total_ms = Pages(form), caps.max_bytes, 0.0
-    more: dict[str, Any] = {}
-    while True:
-        outcome = _call(session, connection, request, credentials, caps, deadline, room, more)
-        total_ms += outcome.timings.total_ms
-        outcome.timings.total_ms = total_ms
-        if not outcome.ok:
-            if outcome.error_class is ErrorClass.TOO_LARGE:
-                outcome.message = f"The pages together are longer than {caps.max_bytes} bytes."
-            return outcome
-        room -= len(outcome.body)
-        try:
-            cursor = pages.add(reply_of(outcome.body))
-        except NotGraphqlError as error:
-            outcome.error_class = ErrorClass.PROTOCOL
-            outcome.message = f"The answer cannot be paged through: {error}."
-            return outcome
-        if cursor is None:
-            outcome.body = pages.joined()
-            return outcome
-        more = {form.after: cursor}
-
-
-def _call(
-    session: GuardedSession,
-    connection: Connection,
-    request: Request,
-    credentials: Credentials,
-    caps: Caps,
-    deadline: Deadline,
-    room: int,
-    variables: Mapping[str, Any],
-) -> Outcome:
-    headers = dict(request.headers)
-    add_key(headers, request.idempotency_key, caps.idempotency_key)
-    outcome = call_http(
-        session,
-        connection,
-        credentials.http,
-        caps,
-        "POST",
-        _address(connection),
-        headers,
-        request.content(variables),
-        deadline,
-        max(room, 0),
-    )
-    return judged(outcome, safe=request.safe, single=request.single, keep_partial=request.keep_partial)
-
-
-def _address(connection: Connection) -> str:
-    return f"{connection.base_url}{connection.settings.path}"
 
 
 def _free_operation(given: Mapping[str, Any], field: str, faults: list[FieldError]) -> GraphqlOperation:
@@ -298,7 +191,7 @@ def _prepared(
         raise Invalid.of([FieldError(f"{field}.variables", UNSENDABLE)]) from None
     return Prepared(
         method=document.kind.upper(),
-        endpoint=_address(connection),
+        endpoint=address_of(connection),
         headers=headers,
         payload={"query": form.document, "variables": variables, "operationName": form.operation_name},
         safe=safe,

@@ -1,7 +1,8 @@
 """A pump's runner on threads: blocking calls, at most `capacity` at once.
 
 Threads are made when there is work for them and end after some idle seconds, so an idle worker has none and a
-runner may serve one pump after another.
+runner may serve one pump after another. A call that does not end (a library that forgot its deadline) is given up, and
+its thread left behind: it must not keep a place for ever, nor the pump from ending.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ Result = TypeVar("Result")
 _IDLE_SECONDS = 5.0
 #: After the first of several calls ended, the others get so long to end with it: a batch costs what one row costs.
 _GATHER_SECONDS = 0.002
+#: Seconds between looks for calls that do not end.
+_LOOK_SECONDS = 1.0
 
 
 class ThreadRunner(Generic[Job, Result]):
@@ -31,15 +35,28 @@ class ThreadRunner(Generic[Job, Result]):
     Args:
         work: makes one call; must not raise.
         interrupted: the result of a job whose call was given up.
-        capacity: threads at most.
+        capacity: threads at most, but for those that are left behind.
+        patience: seconds after which a job is given up; None: never.
+        overdue: the result of such a job; as for `interrupted` when None.
     """
 
     def __init__(
-        self, work: Callable[[Job], Result], interrupted: Callable[[Job], Result], *, capacity: int
+        self,
+        work: Callable[[Job], Result],
+        interrupted: Callable[[Job], Result],
+        *,
+        capacity: int,
+        patience: Callable[[Job], float] | None = None,
+        overdue: Callable[[Job], Result] | None = None,
     ) -> None:
         self._work = work
         self._interrupted = interrupted
         self._capacity = capacity
+        self._patience = patience
+        self._overdue = overdue or interrupted
+        self._ends: dict[int, float] = {}
+        self._left_behind: set[int] = set()
+        self._next_look = 0.0
         self._jobs: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._numbers = itertools.count()
@@ -68,6 +85,7 @@ class ThreadRunner(Generic[Job, Result]):
     def poll(self, timeout: float) -> list[Result]:
         """What finished; waits up to `timeout` seconds for something to."""
         with self._changed:
+            self._give_up_overdue()
             if not (self._done or self._woken):
                 self._changed.wait(timeout)
                 if self._done and self._open:
@@ -88,10 +106,26 @@ class ThreadRunner(Generic[Job, Result]):
             done = [*self._done, *map(self._interrupted, self._open.values())]
             self._done = []
             self._open.clear()
+            self._ends.clear()
             return done
 
     def close(self) -> None:
         """Nothing: idle threads end by themselves, and the next pump may use those that are left."""
+
+    def _give_up_overdue(self) -> None:
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        for number in [one for one, end in self._ends.items() if end < now]:
+            del self._ends[number]
+            self._done.append(self._overdue(self._open.pop(number)))
+            # Another thread takes its place.
+            self._threads -= 1
+            self._left_behind.add(number)
+            log.error(
+                "A call did not end in its time and is given up; %d such go on.", len(self._left_behind)
+            )
 
     def _serve(self) -> None:
         while True:
@@ -104,13 +138,20 @@ class ThreadRunner(Generic[Job, Result]):
                         self._threads -= 1
                         return
                 continue
-            if number not in self._open:
-                continue
+            with self._changed:
+                if number not in self._open:
+                    continue
+                if self._patience is not None:
+                    self._ends[number] = time.monotonic() + self._patience(job)
             result = self._run(job)
             with self._changed:
                 if self._open.pop(number, None) is not None:
+                    self._ends.pop(number, None)
                     self._done.append(result)
                     self._changed.notify_all()
+                elif number in self._left_behind:
+                    self._left_behind.discard(number)
+                    return
 
     def _run(self, job: Job) -> Result:
         try:

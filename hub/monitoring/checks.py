@@ -101,7 +101,7 @@ def make_runner(tools: Tools, clock: Clock, *, capacity: int, lease: float) -> T
     def interrupted(job: Job) -> Result:
         return job, None
 
-    return ThreadRunner(work, interrupted, capacity=capacity)
+    return ThreadRunner(work, interrupted, capacity=capacity, patience=lambda _job: lease)
 
 
 class CheckSource:

@@ -60,6 +60,7 @@ class Job:
     started_at: datetime | None = None
     idempotent: bool = False
     call: Call | None = None
+    given_up: bool = False
     verdict: Verdict | None = None
     publish: Any = None
     published: Any = None

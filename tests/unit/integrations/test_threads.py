@@ -85,3 +85,30 @@ def test_a_poll_can_be_woken() -> None:
     begun = time.monotonic()
     assert runner.poll(10) == []
     assert time.monotonic() - begun < 5
+
+
+def test_a_call_that_never_ends_is_given_up_and_its_place_goes_to_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = threading.Event()
+
+    def work(job: int) -> str:
+        if job == 1:
+            gate.wait(20)
+        return f"done {job}"
+
+    runner: ThreadRunner[int, str] = ThreadRunner(
+        work, lambda job: f"cut {job}", capacity=1, patience=lambda _job: 0.1
+    )
+    runner.add(1)
+    assert drain(runner, 1) == ["cut 1"]
+    assert runner.in_flight == 0
+    assert "did not end in its time" in caplog.text
+    runner.add(2)
+    assert drain(runner, 1) == ["done 2"]
+    gate.set()
+    for job in range(3, 9):
+        runner.add(job)
+    # What the late one brings is dropped, and its thread is none of those that count.
+    assert drain(runner, 6) == [f"done {job}" for job in range(3, 9)]
+    assert runner._threads <= 1

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_LIFE_SECONDS = 10 * 365 * 86_400.0
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
+_HALF = re.compile("[\ud800-\udfff]")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 #: Errors that pass by themselves: RFC 6749, 4.1.2.1; RFC 8628, 3.5; Slack's spelling of 429.
 _PASSING = frozenset(
@@ -40,6 +41,8 @@ _PASSING = frozenset(
 )
 _PASSING_STATUSES = frozenset({408, 425, 429})
 _MAX_METADATA_CHARACTERS = 2048
+#: As for the masking of answers: shorter texts occur by chance.
+_SHORTEST_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def read_oauth(outcome: Outcome, settings: OAuth2Auth, sent: Iterable[Secret]) -
     found = read_json(outcome)
     access = at(found, settings.answer.access_token)
     if outcome.error_class is None and isinstance(access, str) and access:
-        return _tokens(found, access, settings)
+        return _tokens(found, access, settings, sent)
     return not_granted(outcome, found, sent, "access_token")
 
 
@@ -175,7 +178,7 @@ def at(value: Any, path: str) -> Any:
         return MISSING
 
 
-def _tokens(found: Any, access: str, settings: OAuth2Auth) -> Tokens | Failed:
+def _tokens(found: Any, access: str, settings: OAuth2Auth, sent: Iterable[Secret]) -> Tokens | Failed:
     token = usable_token(access)
     if token is None:
         return Failed("The provider gave a token with characters that no header can carry.")
@@ -183,26 +186,47 @@ def _tokens(found: Any, access: str, settings: OAuth2Auth) -> Tokens | Failed:
     scope = at(found, settings.answer.scope)
     return Tokens(
         access=token,
-        refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
+        refresh=Secret(refresh) if isinstance(refresh, str) and refresh and _is_storable(refresh) else None,
         life=seconds(at(found, settings.answer.expires_in)) or settings.default_life_seconds,
         scopes=_scopes(scope, settings.scope_separator),
-        metadata=_captured(found, settings.capture),
+        metadata=_captured(found, settings.capture, [access, refresh, *(one.reveal() for one in sent)]),
     )
 
 
 def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
     """Scopes as they were granted: most providers separate them as RFC 6749, 3.3 says, whatever they take."""
     if isinstance(value, list):
-        return tuple(str(one)[:200] for one in value[:200])
+        return tuple(safe_text(str(one), 200) for one in value[:200])
     if not isinstance(value, str):
         return None
-    return tuple(value.replace(separator, " ").split()[:200])
+    return tuple(safe_text(value.replace(separator, " "), len(value)).split()[:200])
 
 
-def _captured(found: Any, capture: Mapping[str, str]) -> dict[str, Any]:
+def _captured(found: Any, capture: Mapping[str, str], secrets: Iterable[Any]) -> dict[str, Any]:
+    """What people are shown of an answer: nothing that holds a secret, wherever the provider keeps its tokens."""
     captured = {name: at(found, path) for name, path in capture.items()}
+    hidden = [one for one in secrets if isinstance(one, str) and len(one) >= _SHORTEST_SECRET]
     return {
         name: value
         for name, value in captured.items()
-        if value is not MISSING and len(json.dumps(value)) <= _MAX_METADATA_CHARACTERS
+        if value is not MISSING and _can_be_shown(value, hidden)
     }
+
+
+def _can_be_shown(value: Any, hidden: list[str]) -> bool:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError):
+        return False
+    # Inside of JSON, quotes and backslashes of a secret are escaped.
+    written = [json.dumps(one, ensure_ascii=False)[1:-1] for one in hidden]
+    return (
+        len(text) <= _MAX_METADATA_CHARACTERS
+        and _is_storable(text)
+        and not any(one in text for one in written)
+    )
+
+
+def _is_storable(text: str) -> bool:
+    """Postgres has neither U+0000 nor halves of surrogate pairs."""
+    return "\0" not in text and "\\u0000" not in text and _HALF.search(text) is None

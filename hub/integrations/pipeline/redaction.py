@@ -7,6 +7,8 @@ is searched for the texts that the call carried.
 from __future__ import annotations
 
 import json
+import re
+from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -20,6 +22,7 @@ _MASK = "***"
 _SESSION_HEADERS = frozenset({"set-cookie", "set-cookie2", "authorization", "authentication-info"})
 # Shorter texts occur by chance, and masking them would spoil the answer.
 _SHORTEST = 6
+_HEX = re.compile(r"%[0-9A-F]{2}")
 
 
 class Redactor:
@@ -34,7 +37,7 @@ class Redactor:
             form
             for secret in secrets
             if len(secret) >= _SHORTEST
-            for form in (secret, quote(secret, safe=""), quote_plus(secret), *_in_json(secret))
+            for form in {secret, escape(secret), *_in_url(secret), *_in_json(secret)}
         }
         # The longest first: one secret may be a part of another.
         self._texts = sorted(texts, key=lambda text: (-len(text), text))
@@ -48,12 +51,29 @@ class Redactor:
         for secret in self._bytes:
             if secret in outcome.body:
                 outcome.body = outcome.body.replace(secret, _MASK.encode())
+        if outcome.truncated or not outcome.ok:
+            self._clean_end(outcome)
+
+    def _clean_end(self, outcome: Outcome) -> None:
+        """An answer that broke off may end amid a secret; who chooses where it is cut would get all but a letter."""
+        body = outcome.body
+        for secret in self._bytes:
+            for length in range(min(len(secret) - 1, len(body)), _SHORTEST - 1, -1):
+                if body.endswith(secret[:length]):
+                    outcome.body = body[:-length] + _MASK.encode()
+                    return
 
     def _text(self, text: str) -> str:
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, _MASK)
         return text
+
+
+def _in_url(text: str) -> set[str]:
+    """Encoded for an address or a form; half of the world writes the digits in lower case (RFC 3986, 2.1)."""
+    forms = {quote(text, safe=""), quote(text), quote_plus(text)}
+    return forms | {_HEX.sub(lambda digits: digits[0].lower(), form) for form in forms}
 
 
 def _in_json(text: str) -> set[str]:

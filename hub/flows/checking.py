@@ -42,7 +42,7 @@ def check(values: Mapping[str, Any], sandbox: Sandbox | None) -> None:
     for index, rule in enumerate(values.get("publish", ())):
         faults += _rule_faults(rule, f"publish.{index}", sandbox)
     if faults:
-        raise Invalid("; ".join(f"{one.path}: {one.message}" for one in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
 
 
 def _rule_faults(rule: Mapping[str, Any], at: str, sandbox: Sandbox | None) -> list[FieldError]:

@@ -33,7 +33,7 @@ MIN_HINT = 0.05
 
 _MICRO = 1_000_000
 #: Microseconds that a slot is held, until one was released.
-_FIRST_HELD = 1 * _MICRO
+_FIRST_HELD = _MICRO // 5
 
 # KEYS: slots (holder -> end of its lease), pace (held: how long, on average; called, queue: as in `rates`; empty: since
 # when nobody holds one). ARGV: holder, cap, lease, turn, longest hint, jitter in [0, 1), how long slots are held at

@@ -28,7 +28,7 @@ def read_networks(cidrs: Sequence[str], *, field: str) -> tuple[Network, ...]:
         except ValueError:
             faults.append(FieldError(f"{field}.{index}", "is not a CIDR such as 192.0.2.0/24"))
     if faults:
-        raise Invalid("; ".join(f"{f.path} {f.message}" for f in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
     return tuple(found)
 
 

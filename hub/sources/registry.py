@@ -109,7 +109,7 @@ def _check(values: dict[str, Any], name: str, template: str) -> None:
         except Invalid as error:
             faults += error.fields
     if faults:
-        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
 
 
 def _put(conn: Connection, caller: Principal, vault: Vault, texts: list[str], field: str) -> list[uuid.UUID]:

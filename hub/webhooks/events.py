@@ -163,7 +163,7 @@ def refuse(faults: Iterable[Invalid]) -> None:
     """
     fields = [field for fault in faults for field in fault.fields]
     if fields:
-        raise Invalid("; ".join(f"{f.path} {f.message}" for f in fields[:5]) + ".", fields=tuple(fields[:50]))
+        raise Invalid.of(fields[:50])
 
 
 def make_event(
@@ -208,7 +208,7 @@ def make_options(
     if expires_at is not None and expires_at <= max(now, deliver_at or now):
         faults.append(FieldError(f"{prefix}expires_at", "must be in the future and after deliver_at"))
     if faults:
-        raise Invalid("; ".join(f"{f.path} {f.message}" for f in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
     # What is past is due now; without the time the fast path takes it.
     later = deliver_at if deliver_at is not None and deliver_at > now else None
     return Options(tuple(dict.fromkeys(labels)), ordering_key, later, expires_at)

@@ -198,7 +198,7 @@ def compile_profiles(specs: Any, *, field: str = "signature_profiles") -> tuple[
                 if first != index:
                     faults.append(FieldError(place, f"sets the header {name}, as {field}.{first} does"))
     if faults:
-        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
     return tuple(profiles)
 
 

@@ -190,8 +190,7 @@ class Doors:
                 check_access(target.access, caller, wish.user)
             faults += [FieldError(wish.at + one.path, one.message) for one in self._faults(target, wish)]
         if faults:
-            shown = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:5])
-            raise Invalid(f"{shown}.", fields=tuple(faults[:100]))
+            raise Invalid.of(faults)
 
     def _faults(self, target: Target, wish: Wish) -> Sequence[FieldError]:
         if not target.allows(wish.operation):

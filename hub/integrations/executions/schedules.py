@@ -48,7 +48,7 @@ def check_times(given: Mapping[str, Any]) -> None:
                 text = "is no cron expression that ever comes true, such as `30 2 * * *`"
                 faults.append(FieldError("cron", text))
     if faults:
-        raise Invalid("; ".join(f"{one.path}: {one.message}" for one in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
 
 
 def next_time(given: Mapping[str, Any], after: datetime, last: datetime | None = None) -> datetime | None:

@@ -85,7 +85,7 @@ def compile_rules(specs: Sequence[Any], *, field: str = "error_mapping") -> tupl
         if isinstance(spec, dict) and isinstance(spec.get("when", {}), dict):
             rules.append(_read(spec, f"{field}.{index}", faults))
     if faults:
-        raise Invalid("; ".join(f"{one.path}: {one.message}" for one in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
     return tuple(rule for rule in rules if rule is not None)
 
 

@@ -50,7 +50,7 @@ def compile_masks(specs: Any, *, field: str = "redact") -> Masks:
             continue
         found[root].append(Path(path.text, path.names[1:], path.indexes[1:]))
     if faults:
-        raise Invalid("; ".join(f"{one.path}: {one.message}" for one in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
     return Masks(tuple(found["input"]), tuple(found["data"]))
 
 

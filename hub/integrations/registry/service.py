@@ -167,9 +167,7 @@ def check_secrets_stay(current: Row[Any], definition: Definition) -> None:
             for name in sorted(missing)
         ]
     if faults:
-        raise Invalid(
-            "; ".join(f"{fault.path}: {fault.message}" for fault in faults) + ".", fields=tuple(faults)
-        )
+        raise Invalid.of(faults)
 
 
 def moved(current: Row[Any], definition: Definition) -> list[str]:

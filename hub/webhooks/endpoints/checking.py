@@ -149,4 +149,4 @@ def _network_faults(networks: Iterable[str]) -> list[FieldError]:
 
 def _raise(faults: list[FieldError]) -> None:
     if faults:
-        raise Invalid("; ".join(f"{f.path}: {f.message}" for f in faults[:5]) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)

@@ -77,7 +77,7 @@ def read(caller: Principal, body: ReplayCreate, now: datetime) -> dict[str, Any]
         except Invalid as error:
             faults += error.fields
     if faults:
-        raise Invalid("; ".join(f"{f.path} {f.message}" for f in faults) + ".", fields=tuple(faults))
+        raise Invalid.of(faults)
     return {
         "tenant_id": caller.tenant_id,
         "kind": body.kind,

@@ -281,4 +281,4 @@ def _content(given: dict[str, Any], form: FileOperation, field: str, faults: lis
 
 
 def _invalid(faults: list[FieldError]) -> Invalid:
-    return Invalid("; ".join(f"{fault.path} {fault.message}" for fault in faults) + ".", fields=tuple(faults))
+    return Invalid.of(faults)

@@ -338,4 +338,4 @@ def _payload(task: Task, given: dict[str, Any]) -> Any:
 
 
 def _invalid(faults: list[FieldError]) -> Invalid:
-    return Invalid("; ".join(f"{fault.path} {fault.message}" for fault in faults) + ".", fields=tuple(faults))
+    return Invalid.of(faults)

@@ -12,7 +12,7 @@ import socket
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from hub.core.errors import FieldError, HubError, Invalid
 from hub.net import dns
@@ -299,16 +299,37 @@ def _invalid(path: str, message: str) -> Invalid:
 
 
 def _own_addresses(url: str) -> list[tuple[str, int]]:
-    """Every (address, port) of a server URL; libpq lists several hosts with commas."""
-    parts = urlsplit(url)
-    default = _OWN_PORTS.get(parts.scheme.partition("+")[0], 0)
+    """Every (address, port) of a server URL.
+
+    libpq lists several hosts with commas, SQLAlchemy as `?host=one:5433&host=two`, Celery several brokers with
+    semicolons.
+    """
     found: list[tuple[str, int]] = []
-    for place in parts.netloc.rpartition("@")[2].split(","):
-        try:
-            one = urlsplit(f"//{place}")
-            if one.hostname:
-                port = one.port or default
-                found += [(a.ip, port) for a in dns.lookup(one.hostname, port, _OWN_LOOKUP_SECONDS)]
-        except (OSError, ValueError):
-            continue
+    for one in url.split(";"):
+        parts = urlsplit(one.strip())
+        default = _OWN_PORTS.get(parts.scheme.partition("+")[0], 0)
+        options = parse_qs(parts.query)
+        ports = [port for text in options.get("port", ()) for port in text.split(",")]
+        places = parts.netloc.rpartition("@")[2].split(",")
+        for text in (*options.get("host", ()), *options.get("hostaddr", ())):
+            hosts = text.split(",")
+            # One port for all of the hosts, or one for each.
+            places += [
+                f"{host}:{ports[min(index, len(ports) - 1)]}" if ports and ":" not in host else host
+                for index, host in enumerate(hosts)
+                if not host.startswith("/")
+            ]
+        for place in places:
+            found += _addresses_of(place, default)
     return found
+
+
+def _addresses_of(place: str, default: int) -> list[tuple[str, int]]:
+    try:
+        one = urlsplit(f"//{place}")
+        if not one.hostname:
+            return []
+        port = one.port or default
+        return [(a.ip, port) for a in dns.lookup(one.hostname, port, _OWN_LOOKUP_SECONDS)]
+    except (OSError, ValueError):
+        return []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import Depends, Request
+
+from hub.web.slow import SlowRequests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +39,7 @@ class Services:
     vault: Vault
     policy: AddressPolicy
     ring: Ring
+    slow: SlowRequests = field(default_factory=SlowRequests)
 
 
 def services(request: Request) -> Services:

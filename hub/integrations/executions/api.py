@@ -125,8 +125,9 @@ def dry_run(integration_id: str, body: DryRunIn, caller: Writer, hub: Hub, works
     # Its secrets stay closed; what is shown of them is masked anyway.
     target = replace(loaded, broken=None)
     context = Context(new_uuid(), caller=caller.key_id, user=body.user, over_quota=over_quota, dry=True)
-    links = chain.dry_run(target, body.operation, body.input, context, workshop.tools)
-    judged = chain.judge(target, body.operation, body.input, context, workshop.tools)
+    with hub.slow.place(caller.tenant_id):
+        links = chain.dry_run(target, body.operation, body.input, context, workshop.tools)
+        judged = chain.judge(target, body.operation, body.input, context, workshop.tools)
     prepared = judged.prepared if isinstance(judged, Call) else None
     command = Command(None)
     if prepared is not None:

@@ -57,7 +57,8 @@ def authorize(
     grants = grants_of(request, hub)
     holder, _ = load_holder(grants, caller.tenant_id, _integration(integration_id))
     if holder.grant == "device":
-        shown = device.start(grants, holder, started_by=caller.key_id)
+        with hub.slow.place(caller.tenant_id):
+            shown = device.start(grants, holder, started_by=caller.key_id)
         return Authorization(
             kind="device",
             user_code=shown.user_code,
@@ -80,7 +81,8 @@ def authorize(
 @router.post("/integrations/{integration_id}/authorize/poll", summary="Is the person done?")
 def poll_device(integration_id: str, caller: Writer, hub: Hub, request: Request) -> Polled:
     """For `auth.grant` `device`. Asking more often than `interval` says does no harm: the provider is not asked."""
-    done = device.poll(grants_of(request, hub), caller.tenant_id, _integration(integration_id))
+    with hub.slow.place(caller.tenant_id):
+        done = device.poll(grants_of(request, hub), caller.tenant_id, _integration(integration_id))
     return Polled(state="connected" if done else "pending")
 
 
@@ -97,7 +99,8 @@ def refresh_grant(integration_id: str, caller: Writer, hub: Hub, request: Reques
     """Ask the provider now, whatever went wrong before."""
     grants = grants_of(request, hub)
     holder, _ = load_holder(grants, caller.tenant_id, _integration(integration_id))
-    grants.refresh(holder)
+    with hub.slow.place(caller.tenant_id):
+        grants.refresh(holder)
     return _read(grants, holder)
 
 
@@ -126,7 +129,8 @@ def come_back(request: Request, hub: Hub) -> HTMLResponse:
         if len(value) <= _MAX_PARAMETER_CHARACTERS and sum(other == name for other, _ in pairs) == 1
     }
     try:
-        done = authorization.finish(grants_of(request, hub), query)
+        with hub.slow.place("callback"):
+            done = authorization.finish(grants_of(request, hub), query)
     except NotGranted as error:
         return HTMLResponse(page.failed(error.detail, error.return_url), error.status, page.HEADERS)
     return HTMLResponse(page.connected(done.name, done.return_url), headers=page.HEADERS)

@@ -50,6 +50,7 @@ from hub.integrations.services import Workshop
 from hub.integrations.target import load_target, secret_ids
 from hub.integrations.transports import registry as transports
 from hub.queue.contracts import TaskName
+from hub.transforms import acting_for
 from hub.web.auth import requires
 from hub.web.etags import check_version, etag_of
 from hub.web.paging import Page, Paging, page_of
@@ -136,7 +137,8 @@ def create_integration(
 ) -> Response:
     """Create an integration. Its secrets are encrypted and never shown again."""
     draft: Draft[IntegrationCreate] = body  # type: ignore[assignment]  # the annotation wraps the model
-    definition = check_create(draft, hub.policy, workshop.sandbox)
+    with hub.slow.place(caller.tenant_id), acting_for(caller.tenant_id):
+        definition = check_create(draft, hub.policy, workshop.sandbox)
     with hub.engine.begin() as conn:
         row = service.create(conn, hub.vault, caller.tenant_id, definition, created_by=caller.key_id)
         shown = _shown(hub, conn, row)
@@ -181,9 +183,10 @@ def apply_integrations(
     dry_run: Annotated[bool, Query(description="Only tell what would change.")] = False,  # noqa: FBT002
 ) -> AppliedAll:
     """Make definitions as they are declared: all of them or none. Applying the same again changes nothing."""
-    steps = applying.plan(
-        hub.engine, hub.vault, hub.policy, workshop.sandbox, caller.tenant_id, body.integrations
-    )
+    with hub.slow.place(caller.tenant_id), acting_for(caller.tenant_id):
+        steps = applying.plan(
+            hub.engine, hub.vault, hub.policy, workshop.sandbox, caller.tenant_id, body.integrations
+        )
     if not dry_run:
         with hub.engine.begin() as conn:
             resumed = applying.apply(conn, hub.vault, caller.tenant_id, steps, by=caller.key_id)
@@ -340,10 +343,11 @@ def test_integration(
         raise Conflict("The integration cannot be called here: what it needs is not installed.")
     target = replace(loaded, hold=None)
     context = Context(new_uuid(), caller=caller.key_id, max_seconds=_TEST_SECONDS, fresh=True)
-    if asked.operation is None:
-        made = chain.probe(target, context, workshop.tools)
-    else:
-        made = chain.run(target, asked.operation, asked.input, context, workshop.tools)
+    with hub.slow.place(caller.tenant_id):
+        if asked.operation is None:
+            made = chain.probe(target, context, workshop.tools)
+        else:
+            made = chain.run(target, asked.operation, asked.input, context, workshop.tools)
     if isinstance(made, Stopped):
         if made.fields:
             raise Invalid(made.message, fields=made.fields)
@@ -360,7 +364,8 @@ def _change(
     action: str,
 ) -> Response:
     stored = Stored(document_of(current), secret_ids(current))
-    definition = check_update(draft, hub.policy, stored, workshop.sandbox)
+    with hub.slow.place(caller.tenant_id), acting_for(caller.tenant_id):
+        definition = check_update(draft, hub.policy, stored, workshop.sandbox)
     with hub.engine.begin() as conn:
         row = service.change(conn, hub.vault, current, definition, changed_by=caller.key_id, action=action)
         resumed = service.resumes(current, row) and bool(release_held(conn, row.id))

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.core.secret import Secret
+from hub.integrations.pipeline.redaction import spellings
 from hub.net.outcome import NEVER_SENT, ErrorClass, retry_after_seconds, safe_text
 from hub.transforms.paths import MISSING, ManyPlacesError, parse_path
 
@@ -137,7 +138,8 @@ def not_granted(outcome: Outcome, found: Any, sent: Iterable[Secret], wanted: st
     text = outcome.message or f"The answer holds no {wanted} that a call can carry."
     told = [code] if code else []
     details = [answer.get(name) for name in ("error_description", "error_uri")]
-    told += [masked(safe_text(detail), sent) for detail in details if isinstance(detail, str)]
+    # Masked before it is cut: no half of a secret is left over.
+    told += [safe_text(masked(detail, sent)) for detail in details if isinstance(detail, str)]
     text = f"The provider gave no token: {text}" + (f" It says: {': '.join(told)}" if told else "")
     status = outcome.status or 0
     retry_after = retry_after_seconds(outcome.headers, datetime.now(UTC))
@@ -150,10 +152,14 @@ def not_granted(outcome: Outcome, found: Any, sent: Iterable[Secret], wanted: st
 
 def masked(text: str, secrets: Iterable[Secret]) -> str:
     """Text of a provider, without secrets that it repeats."""
-    for secret in secrets:
-        if len(secret.reveal()) >= 4:
-            text = text.replace(secret.reveal(), "***")
+    shown = [spelling for secret in secrets for spelling in _shown_as(secret.reveal())]
+    for spelling in sorted(shown, key=len, reverse=True):
+        text = text.replace(spelling, "***")
     return text
+
+
+def _shown_as(secret: str) -> set[str]:
+    return spellings(secret) if len(secret) >= _SHORTEST_SECRET else set()
 
 
 def usable_token(value: Any) -> Secret | None:
@@ -205,7 +211,7 @@ def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
 def _captured(found: Any, capture: Mapping[str, str], secrets: Iterable[Any]) -> dict[str, Any]:
     """What people are shown of an answer: nothing that holds a secret, wherever the provider keeps its tokens."""
     captured = {name: at(found, path) for name, path in capture.items()}
-    hidden = [one for one in secrets if isinstance(one, str) and len(one) >= _SHORTEST_SECRET]
+    hidden = [spelling for one in secrets if isinstance(one, str) for spelling in _shown_as(one)]
     return {
         name: value
         for name, value in captured.items()

@@ -11,6 +11,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode
 
+from hub.core.secret import Secret
 from hub.integrations.auth.oauth2 import OAuth2Auth
 from hub.integrations.grants.assertions import UnusableKey, signed
 from hub.net.token_endpoint import MAX_ANSWER_BYTES, TIMEOUT_SECONDS
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hub.core.clock import Clock
-    from hub.core.secret import Secret
     from hub.integrations.grants.holder import Holder
     from hub.net.outcome import Outcome
     from hub.net.session import GuardedSession
@@ -47,7 +47,10 @@ class Client:
     @property
     def secrets(self) -> list[Secret]:
         """What an answer must not show."""
-        return list(self._secrets.values())
+        found = list(self._secrets.values())
+        if self.settings.client_auth == "basic" and "client_secret" in self._secrets:
+            found.append(Secret(self._pair()))
+        return found
 
     def ask(self, fields: Mapping[str, str], jti: str) -> Outcome:
         """Ask the token endpoint.
@@ -111,8 +114,7 @@ class Client:
     def _prove(self, form: dict[str, str], headers: dict[str, str], jti: str) -> None:
         how, client_id = self.settings.client_auth, self.settings.client_id
         if how == "basic":
-            pair = f"{quote_plus(client_id)}:{quote_plus(self._secret('client_secret').reveal())}"
-            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+            headers["Authorization"] = "Basic " + self._pair()
         elif how == "post":
             form |= {"client_id": client_id, "client_secret": self._secret("client_secret").reveal()}
         elif how == "private_key_jwt":
@@ -131,6 +133,12 @@ class Client:
             }
         elif client_id:
             form["client_id"] = client_id
+
+    def _pair(self) -> str:
+        """Who the client is, and its secret, as one text (RFC 6749, 2.3.1)."""
+        secret = self._secret("client_secret").reveal()
+        pair = f"{quote_plus(self.settings.client_id)}:{quote_plus(secret)}"
+        return base64.b64encode(pair.encode()).decode()
 
     def _assertion(self, jti: str) -> str:
         made, now = self.settings.assertion, int(self._clock.now().timestamp())

@@ -33,12 +33,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        texts = {
-            form
-            for secret in secrets
-            if len(secret) >= _SHORTEST
-            for form in {secret, escape(secret), *_in_url(secret), *_in_json(secret)}
-        }
+        texts = {form for secret in secrets if len(secret) >= _SHORTEST for form in spellings(secret)}
         # The longest first: one secret may be a part of another.
         self._texts = sorted(texts, key=lambda text: (-len(text), text))
         self._bytes = [text.encode() for text in self._texts]
@@ -68,6 +63,11 @@ class Redactor:
             if secret in text:
                 text = text.replace(secret, _MASK)
         return text
+
+
+def spellings(secret: str) -> set[str]:
+    """How a text looks in an answer: plain, in a page, in an address or a form, in JSON."""
+    return {secret, escape(secret), *_in_url(secret), *_in_json(secret)}
 
 
 def _in_url(text: str) -> set[str]:

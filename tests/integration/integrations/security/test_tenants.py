@@ -71,7 +71,7 @@ def snapshot(world: World) -> str:
               "grant_request")  # fmt: skip
     known = {row.table_name for row in world.sql("SELECT table_name FROM information_schema.tables")}
     return json.dumps(
-        [[str(row) for row in world.sql(f"SELECT * FROM hub.{t} ORDER BY 1")] for t in tables if t in known]  # noqa: S608
+        [[str(row) for row in world.sql(f"SELECT * FROM hub.{t} ORDER BY 1")] for t in tables if t in known]
     )
 
 
@@ -106,7 +106,7 @@ def test_no_list_shows_or_counts_what_is_another_tenants(world: World, theirs: d
         f"/executions?integration={given['integration_id']}", f"/executions?batch={given['batch_id']}",
         f"/executions?schedule={given['schedule_id']}", f"/executions?flow={given['flow_id']}",
         "/schedules", f"/schedules?integration={given['integration_id']}", "/flows",
-        f"/flows?integration={given['integration_id']}", 
+        f"/flows?integration={given['integration_id']}",
     ]  # fmt: skip
     for query in queries:
         answer = world.call("GET", query, key=other)

@@ -109,7 +109,7 @@ def lock_due(conn: Connection, *, limit: int) -> Sequence[Row[Any]]:
 
 def move_on(
     conn: Connection,
-    moved: Sequence[tuple[uuid.UUID, datetime | None, datetime, uuid.UUID | None]],
+    moved: Sequence[tuple[uuid.UUID, datetime | None, datetime | None, uuid.UUID | None]],
 ) -> None:
     """Note what was started: id, next moment, the moment that came, the execution (None: it was passed over)."""
     conn.execute(

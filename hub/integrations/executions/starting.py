@@ -6,6 +6,8 @@ A moment is started once: its schedule is locked, and moved on in the transactio
 from __future__ import annotations
 
 import json
+import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hub.core.ids import Kind, format_id, new_uuid
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-#: Schedules that one tick starts at most; the next tick goes on.
-_BATCH = 1000
+log = logging.getLogger(__name__)
+
+#: Schedules that one transaction starts at most.
+BATCH = 1000
+#: Until one that cannot be read is looked at again.
+_PUT_OFF = timedelta(hours=1)
 
 
 def start_due(conn: Connection) -> list[str]:
@@ -38,17 +44,28 @@ def start_due(conn: Connection) -> list[str]:
     Returns:
         The public ids of the executions.
     """
-    due = schedule_store.lock_due(conn, limit=_BATCH)
+    due = schedule_store.lock_due(conn, limit=BATCH)
     if not due:
         return []
     by_tenant: dict[uuid.UUID, list[NewExecution]] = {}
-    moved: list[tuple[uuid.UUID, datetime | None, datetime, uuid.UUID | None]] = []
+    moved: list[tuple[uuid.UUID, datetime | None, datetime | None, uuid.UUID | None]] = []
     for row in due:
         started: uuid.UUID | None = None
+        try:
+            following = next_time(row._asdict(), row.moment, row.next_at)
+        except Exception as error:  # noqa: BLE001 - one that cannot be read must not stop those of everybody
+            # Such as a time zone that the machine of the API knows, and this one does not.
+            log.error(  # noqa: TRY400 - a traceback would repeat with every look
+                "Schedule %s cannot be started here (%s).",
+                format_id(Kind.SCHEDULE, row.id),
+                type(error).__name__,
+            )
+            moved.append((row.id, row.moment + _PUT_OFF, row.last_at, None))
+            continue
         if not (row.running and row.overlap == "skip") and _allowed(conn, row):
             started = new_uuid()
             by_tenant.setdefault(row.tenant_id, []).append(_execution(row, started))
-        moved.append((row.id, next_time(row._asdict(), row.moment, row.next_at), row.next_at, started))
+        moved.append((row.id, following, row.next_at, started))
     new = [
         one
         for tenant_id, rows in by_tenant.items()

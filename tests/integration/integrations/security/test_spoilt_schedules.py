@@ -1,0 +1,32 @@
+"""A schedule that cannot be read here stops nobody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.integrations.executions.starting import start_due
+from tests.integration.integrations.provider import Provider
+from tests.integration.integrations.world import World
+
+
+def test_a_time_zone_that_this_machine_does_not_know_costs_its_own_schedule_alone(
+    world: World, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = world.create(provider.url)
+    given = {"operation": "get_user", "input": {"path": {"id": 1}}, "cron": "0 3 * * *"}
+    names = ("spoilt", "fine")
+    for name in names:
+        body = {"name": name, **given}
+        answer = world.call("POST", f"/integrations/{made['id']}/schedules", json=body)
+        assert answer.status_code == 201, answer.text
+    world.sql("UPDATE hub.execution_schedule SET timezone = 'Nowhere/Else' WHERE name = 'spoilt'")
+    world.sql("UPDATE hub.execution_schedule SET next_at = now()")
+    for expected in (1, 0):
+        with world.engine.begin() as conn:
+            assert len(start_due(conn)) == expected
+    assert caplog.text.count("cannot be started here") == 1
+    found = {
+        row.name: row for row in world.sql("SELECT *, next_at - now() AS ahead FROM hub.execution_schedule")
+    }
+    assert found["fine"].last_at is not None
+    assert (found["spoilt"].last_at, 3000 < found["spoilt"].ahead.total_seconds() <= 3600) == (None, True)

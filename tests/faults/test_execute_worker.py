@@ -35,6 +35,8 @@ def test_kill_9_repeats_what_is_idempotent_and_never_the_rest(
     integration = hub.http.create_integration(
         name="provider",
         base_url=receiver.url,
+        # A lease lasts longer than the longest call: with this the killed worker's ones end soon.
+        timeout_seconds=2,
         operations={
             "read": {"method": "GET", "path": "/slow/0.3/read/{n}"},
             "pay": {"method": "POST", "path": "/slow/0.3/pay/{n}"},

@@ -41,10 +41,10 @@ from hub.integrations.registry.schemas import (
     Integration,
     IntegrationCreate,
     IntegrationUpdate,
+    IntegrationVersion,
+    IntegrationVersionDetail,
     Quota,
     RollbackIn,
-    Version,
-    VersionDetail,
 )
 from hub.integrations.services import Workshop
 from hub.integrations.target import load_target, secret_ids
@@ -257,7 +257,7 @@ def list_versions(
         int | None, Query(ge=1, le=_MAX_VERSION, description="Only versions below this one.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> list[Version]:
+) -> list[IntegrationVersion]:
     """List the versions of an integration, newest first."""
     with hub.engine.connect() as conn:
         row = service.get(conn, caller.tenant_id, _integration(integration_id))
@@ -266,7 +266,9 @@ def list_versions(
 
 
 @router.get("/integrations/{integration_id}/versions/{version}")
-def read_version(integration_id: str, version: VersionNumber, caller: Reader, hub: Hub) -> VersionDetail:
+def read_version(
+    integration_id: str, version: VersionNumber, caller: Reader, hub: Hub
+) -> IntegrationVersionDetail:
     """Read one version's document; it has the form of a request that creates the integration."""
     with hub.engine.connect() as conn:
         return views.version_detail(_version(conn, caller, integration_id, version))

@@ -340,7 +340,7 @@ class Integration(Form):
     updated_at: datetime
 
 
-class Version(Form):
+class IntegrationVersion(Form):
     """One version of a definition."""
 
     version: int
@@ -348,7 +348,7 @@ class Version(Form):
     created_at: datetime
 
 
-class VersionDetail(Version):
+class IntegrationVersionDetail(IntegrationVersion):
     """A version with its document; secrets are not in it."""
 
     document: dict[str, Any]

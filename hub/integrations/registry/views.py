@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core.ids import Kind, format_id
 from hub.integrations.registry.documents import document_of
-from hub.integrations.registry.schemas import Integration, SecretView, Version, VersionDetail
+from hub.integrations.registry.schemas import (
+    Integration,
+    IntegrationVersion,
+    IntegrationVersionDetail,
+    SecretView,
+)
 from hub.integrations.target import TLS_KEY, secret_ids
 
 if TYPE_CHECKING:
@@ -45,14 +50,14 @@ def integration(row: Row[Any], secrets: Mapping[uuid.UUID, Description]) -> Inte
     )
 
 
-def version(row: Row[Any, Any, Any] | Row[Any]) -> Version:
+def version(row: Row[Any, Any, Any] | Row[Any]) -> IntegrationVersion:
     """A version in a list."""
-    return Version(version=row.version, changed_by=_key(row.changed_by), created_at=row.created_at)
+    return IntegrationVersion(version=row.version, changed_by=_key(row.changed_by), created_at=row.created_at)
 
 
-def version_detail(row: Row[Any]) -> VersionDetail:
+def version_detail(row: Row[Any]) -> IntegrationVersionDetail:
     """A version with its document."""
-    return VersionDetail(**version(row).model_dump(), document=row.document)
+    return IntegrationVersionDetail(**version(row).model_dump(), document=row.document)
 
 
 def _key(key_id: uuid.UUID | None) -> str | None:

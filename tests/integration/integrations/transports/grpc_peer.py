@@ -180,7 +180,8 @@ class _Shop:
         return request
 
     def list(self, request: Any, context: Any) -> Iterator[Any]:
-        context.add_callback(self._peer.cancelled.set)
+        if not context.add_callback(self._peer.cancelled.set):
+            self._peer.cancelled.set()  # it has ended already
         pause = threading.Event()
         for number in range(request.count):
             pause.wait(request.pause_ms / 1000)

@@ -107,7 +107,7 @@ def test_a_transport_that_hangs_holds_up_neither_the_pump_nor_what_is_known_of_i
     runner.add(job)
     results: list[Any] = []
     while not results:
-        results = runner.poll(5)
+        results = runner.poll(0.1)
     source.record(results)()
     detail = world.read(execution)
     if before or operation == "get_user":

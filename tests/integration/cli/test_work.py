@@ -88,10 +88,10 @@ def test_the_options_of_an_event_are_published_by_both_doors(
     ("option", "value", "code", "said"),
     [
         ("--label", "no label", 1, "label"),
-        ("--ordering-key", "two words", 1, "ordering_key must be 1 to 128 visible ASCII characters"),
-        ("--deliver-at", "366d", 1, "deliver_at must be within 365 days"),
+        ("--ordering-key", "two words", 1, "ordering_key: must be 1 to 128 visible ASCII characters"),
+        ("--deliver-at", "366d", 1, "deliver_at: must be within 365 days"),
         ("--deliver-at", "tomorrow", 2, "expected how long from now"),
-        ("--expires-at", "2020-01-01T00:00:00Z", 1, "expires_at must be in the future"),
+        ("--expires-at", "2020-01-01T00:00:00Z", 1, "expires_at: must be in the future"),
         ("--expires-at", "2030-01-01T00:00:00", 2, "a time with its offset"),
     ],
 )
@@ -139,7 +139,7 @@ def test_what_the_catalogue_says_of_an_event_is_told(hub: Hub, api: Served) -> N
 def test_a_refusal_is_a_sentence_with_the_fields(hub: Hub, api: Served, engine: Engine) -> None:
     refused = hub("publish", "not a type", "1")
     assert refused.code == 1
-    assert refused.err.startswith("hub: type must be dotted words")
+    assert refused.err.startswith("hub: type: must be dotted words")
     assert hub("publish", "a", "{").code == 2
     assert hub("publish", "a").code == 2
     assert data_of(engine) == []

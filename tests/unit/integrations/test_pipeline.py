@@ -29,9 +29,8 @@ def test_a_fault_after_the_answer_remembers_who_answered(caplog: pytest.LogCaptu
     target: Any = SimpleNamespace(
         id=uuid.uuid4(), redactor=Broken(), transport=transport, connection=None, timeout=1.0, max_bytes=1
     )
-    call = Call(
-        target, "get", {}, Context(uuid.uuid4()), prepared=SimpleNamespace(), credentials=Credentials()
-    )  # type: ignore[arg-type]
+    prepared: Any = SimpleNamespace()
+    call = Call(target, "get", {}, Context(uuid.uuid4()), prepared=prepared, credentials=Credentials())
     tools = Tools(None)  # type: ignore[arg-type]
     calling.transport(call, tools)
     outcome = call.outcome

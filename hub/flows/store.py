@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
 
-from hub.core.errors import Conflict
+from hub.db.tenant_rows import unique_name
 from hub.flows.models import flow
 
 if TYPE_CHECKING:
@@ -23,10 +22,8 @@ def insert_flow(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
     Raises:
         Conflict: the tenant has one of this name (flow_tenant_id_name_key).
     """
-    try:
+    with unique_name(flow, values.get("name", "")):
         return conn.execute(insert(flow).values(**values).returning(flow)).one()
-    except IntegrityError:
-        raise _name_taken(values["name"]) from None
 
 
 def find_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> Row[Any] | None:
@@ -59,15 +56,13 @@ def update_flow(
     Raises:
         Conflict: the new name is taken.
     """
-    try:
+    with unique_name(flow, changes.get("name", "")):
         return conn.execute(
             update(flow)
             .where(flow.c.id == flow_id, flow.c.tenant_id == tenant_id, flow.c.version == version)
             .values(**changes, version=version + 1, updated_at=func.now())
             .returning(flow)
         ).one_or_none()
-    except IntegrityError:
-        raise _name_taken(changes["name"]) from None
 
 
 def delete_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> bool:
@@ -99,7 +94,3 @@ def tenants_with_listeners(conn: Connection, tenant_ids: Collection[uuid.UUID]) 
         {"ids": list(tenant_ids)},
     )
     return {row.tenant_id for row in rows}
-
-
-def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is a flow {name} already.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text, update
-from sqlalchemy.exc import IntegrityError
 
-from hub.core.errors import Conflict
+from hub.db.tenant_rows import unique_name
 from hub.integrations.executions.models import execution_schedule as schedule
 
 if TYPE_CHECKING:
@@ -24,10 +23,8 @@ def insert_schedule(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
     Raises:
         Conflict: the tenant has one of this name (execution_schedule_tenant_id_name_key).
     """
-    try:
+    with unique_name(schedule, values.get("name", "")):
         return conn.execute(schedule.insert().values(**values).returning(schedule)).one()
-    except IntegrityError:
-        raise _name_taken(values["name"]) from None
 
 
 def find_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UUID) -> Row[Any] | None:
@@ -66,7 +63,7 @@ def update_schedule(
     Raises:
         Conflict: the new name is taken.
     """
-    try:
+    with unique_name(schedule, changes.get("name", "")):
         return conn.execute(
             update(schedule)
             .where(
@@ -77,8 +74,6 @@ def update_schedule(
             .values(**changes, version=version + 1, updated_at=func.now())
             .returning(schedule)
         ).one_or_none()
-    except IntegrityError:
-        raise _name_taken(changes["name"]) from None
 
 
 def delete_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UUID) -> bool:
@@ -126,7 +121,3 @@ def move_on(
             "executions": [one[3] for one in moved],
         },
     )
-
-
-def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is a schedule {name} already.")

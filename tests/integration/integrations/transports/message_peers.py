@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from tests.support.peers import absent
 from tests.support.waiting import until
 
 USER, PASSWORD = "me", "canary-good-password"
@@ -37,7 +37,7 @@ def running_rabbitmq() -> Iterator[int]:
     binary = next(filter(None, (shutil.which("rabbitmq-server", path=path) for path in paths)), None)
     epmd = shutil.which("epmd")
     if binary is None or epmd is None:
-        pytest.skip("no RabbitMQ on this machine (apt-get install rabbitmq-server)")
+        absent("no RabbitMQ on this machine (apt-get install rabbitmq-server)")
     home = Path(tempfile.mkdtemp(prefix="hub-rabbit-"))
     port, names, distribution = _free_ports(3)
     (home / "rabbit.conf").write_text(

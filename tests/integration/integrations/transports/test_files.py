@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,20 +54,23 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-class Place:
+class Place(ABC):
     """A base directory on one of the servers, and what the test sees of it from behind."""
 
     protocol: str
     caller: Caller
 
+    @abstractmethod
     def write(self, path: str, content: bytes) -> None:
-        raise NotImplementedError
+        """On its server."""
 
+    @abstractmethod
     def read(self, path: str) -> bytes | None:
-        raise NotImplementedError
+        """On its server."""
 
+    @abstractmethod
     def names(self, directory: str) -> list[str]:
-        raise NotImplementedError
+        """On its server."""
 
 
 class Directory(Place):

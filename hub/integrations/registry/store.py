@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, text, update
-from sqlalchemy.exc import IntegrityError
 
-from hub.core.errors import Conflict
+from hub.db.tenant_rows import unique_name
 from hub.integrations.registry.models import integration, integration_version
 
 if TYPE_CHECKING:
@@ -21,10 +20,8 @@ def insert_integration(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
     Raises:
         Conflict: the tenant has one of this name (integration_tenant_id_name_key).
     """
-    try:
+    with unique_name(integration, values.get("name", "")):
         return conn.execute(insert(integration).values(**_timed(values)).returning(integration)).one()
-    except IntegrityError:
-        raise _name_taken(values["name"]) from None
 
 
 def find_integration(conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID) -> Row[Any] | None:
@@ -88,7 +85,7 @@ def update_integration(
     Raises:
         Conflict: the new name is taken.
     """
-    try:
+    with unique_name(integration, changes.get("name", "")):
         return conn.execute(
             update(integration)
             .where(
@@ -99,8 +96,6 @@ def update_integration(
             .values(**_timed(changes), version=version + 1, updated_at=func.now())
             .returning(integration)
         ).one_or_none()
-    except IntegrityError:
-        raise _name_taken(changes["name"]) from None
 
 
 def delete_integration(
@@ -187,7 +182,3 @@ def _timed(values: Mapping[str, Any]) -> dict[str, Any]:
             None if seconds is None else func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
         )
     return columns
-
-
-def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is an integration {name} already.")

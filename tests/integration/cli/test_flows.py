@@ -115,7 +115,13 @@ def test_a_flow_may_come_from_standard_input(hub: Hub, api: Served, monkeypatch:
     assert (made.code, made.json["event_types"]) == (0, ["*"])
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Piped(text.encode())))
     taken = hub("flows", "create", "-")
-    assert (taken.code, taken.err) == (1, "hub: There is a flow all already.\n")
+    assert (taken.code, taken.err.splitlines()) == (
+        1,
+        [
+            "hub: The flow is refused; nothing was made.",
+            "  standard input (all): name: is the name of another flow",
+        ],
+    )
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Piped(b"[")))
     assert "standard input:2:1: " in hub("flows", "create", "-").err
 

@@ -37,6 +37,9 @@ from hub.integrations.executions import schedule_api as schedules
 from hub.integrations.grants import api as grant_routes
 from hub.integrations.grants.keeper import Grants
 from hub.integrations.registry import api as integrations
+from hub.integrations.registry import apply_api as applying
+from hub.integrations.registry import kinds_api as kinds
+from hub.integrations.registry import version_api as versions
 from hub.integrations.services import Bench
 from hub.monitoring import api as monitoring
 from hub.net.session import GuardedSession
@@ -69,6 +72,9 @@ _FEATURES = (
     catalogue,
     sources,
     integrations,
+    versions,
+    applying,
+    kinds,
     grant_routes,
     executions,
     schedules,

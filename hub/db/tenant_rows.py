@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub.core.errors import Conflict, FieldError, NotFound
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from hub.core.ids import Kind
 
 
+def insert_row(conn: Connection, table: Table, values: Mapping[str, Any]) -> Row[Any]:
+    """Write a row that has a name of its own among the tenant's.
+
+    Raises:
+        Conflict: the tenant has one of this name.
+    """
+    with unique_name(table, values.get("name", "")):
+        return conn.execute(insert(table).values(**values).returning(table)).one()
+
+
 def find_row(
     conn: Connection, table: Table, tenant_id: uuid.UUID, row_id: uuid.UUID, kind: Kind, *, lock: bool = False
 ) -> Row[Any]:
@@ -31,7 +41,7 @@ def find_row(
 
     Args:
         conn: a connection.
-        table: where it is; its name is what the error calls it.
+        table: where it is; the last word of its name is what the error calls it.
         tenant_id: whose.
         row_id: which one.
         kind: of its id, for the error.
@@ -43,7 +53,7 @@ def find_row(
     query = select(table).where(table.c.id == row_id, table.c.tenant_id == tenant_id)
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
-        raise NotFound(f"There is no {table.name} {format_id(kind, row_id)}.")
+        raise NotFound(f"There is no {_noun(table)} {format_id(kind, row_id)}.")
     return row
 
 
@@ -57,6 +67,35 @@ def change_row(
         .values({**values, "version": table.c.version + 1, "updated_at": func.now()})
         .returning(table)
     ).one()
+
+
+def change_version(
+    conn: Connection,
+    table: Table,
+    tenant_id: uuid.UUID,
+    row_id: uuid.UUID,
+    version: int,
+    values: Mapping[str, Any],
+) -> Row[Any] | None:
+    """Change one version of a row; None when it is not the present one. Served by the table's primary key.
+
+    Raises:
+        Conflict: the new name is taken.
+    """
+    with unique_name(table, values.get("name", "")):
+        return conn.execute(
+            update(table)
+            .where(table.c.id == row_id, table.c.tenant_id == tenant_id, table.c.version == version)
+            .values({**values, "version": version + 1, "updated_at": func.now()})
+            .returning(table)
+        ).one_or_none()
+
+
+def delete_row(conn: Connection, table: Table, tenant_id: uuid.UUID, row_id: uuid.UUID) -> bool:
+    """Delete a row of the tenant; was there one? Served by the table's primary key."""
+    return bool(
+        conn.execute(delete(table).where(table.c.id == row_id, table.c.tenant_id == tenant_id)).rowcount
+    )
 
 
 def newest_first(
@@ -87,5 +126,9 @@ def unique_name(table: Table, name: str) -> Iterator[None]:
     except IntegrityError as error:
         if f"{table.name}_tenant_id_name_key" not in str(error.orig):
             raise
-        message = f"is the name of another {table.name}"
+        message = f"is the name of another {_noun(table)}"
         raise Conflict(f"{name!r} {message}.", fields=(FieldError("name", message),)) from None
+
+
+def _noun(table: Table) -> str:
+    return table.name.rpartition("_")[2]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from hub.access import audit
 from hub.access.principal import Principal
 from hub.access.store import bump_config_version
-from hub.core.errors import Conflict, FieldError, Invalid, NotFound
+from hub.core.errors import Conflict, FieldError, Invalid
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.flows import store, trying
 from hub.flows.checking import check
 from hub.flows.schemas import Flow, FlowIn, FlowTest, FlowTestIn, FlowUpdate
 from hub.integrations.services import Bench, Workshop
 from hub.web.auth import requires
-from hub.web.etags import check_version, etag_of
+from hub.web.etags import answer_with_etag, check_version
 from hub.web.paging import Page, Paging, page_of
 from hub.web.parameters import IfMatch
 from hub.web.services import Hub
@@ -43,7 +43,7 @@ def create_flow(body: FlowIn, caller: Writer, hub: Hub, workshop: Workshop, requ
         audit.note(conn, caller.tenant_id, caller.key_id, "flow.created", _public(row), {"name": row.name})
     shown = _view(row)
     location = request.app.url_path_for("read_flow", flow_id=shown.id)
-    return _with_etag(shown, 201, {"Location": location})
+    return answer_with_etag(shown, 201, {"Location": location})
 
 
 @router.get("/flows")
@@ -69,7 +69,7 @@ def list_flows(
 def read_flow(flow_id: str, caller: Reader, hub: Hub) -> Response:
     """Read a flow. What it started: `GET /v1/executions?flow=…`."""
     with hub.engine.connect() as conn:
-        return _with_etag(_view(_find(conn, caller, flow_id)), 200, {})
+        return answer_with_etag(_view(_find(conn, caller, flow_id)))
 
 
 @router.patch("/flows/{flow_id}", response_model=Flow)
@@ -92,7 +92,7 @@ def change_flow(
         bump_config_version(conn, caller.tenant_id)
         details = {"changed": sorted(changes)}
         audit.note(conn, caller.tenant_id, caller.key_id, "flow.changed", _public(row), details)
-    return _with_etag(_view(changed), 200, {})
+    return answer_with_etag(_view(changed))
 
 
 @router.delete("/flows/{flow_id}", status_code=204)
@@ -127,10 +127,7 @@ def _target(conn: Any, workshop: Bench, caller: Principal, integration: str, ope
 
 
 def _find(conn: Any, caller: Principal, flow_id: str) -> Any:
-    row = store.find_flow(conn, caller.tenant_id, parse_id(Kind.FLOW, flow_id, field="path.flow_id"))
-    if row is None:
-        raise NotFound(f"There is no flow {flow_id}.")
-    return row
+    return store.get_flow(conn, caller.tenant_id, parse_id(Kind.FLOW, flow_id, field="path.flow_id"))
 
 
 def _view(row: Any) -> Flow:
@@ -155,7 +152,3 @@ def _view(row: Any) -> Flow:
 
 def _public(row: Any) -> str:
     return format_id(Kind.FLOW, row.id)
-
-
-def _with_etag(shown: Flow, status: int, headers: dict[str, str]) -> Response:
-    return JSONResponse(shown.model_dump(mode="json"), status, {"ETag": etag_of(shown.version), **headers})

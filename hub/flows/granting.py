@@ -9,7 +9,7 @@ import msgspec
 
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.flows import store
-from hub.integrations.executions.store import release_needing_reauth
+from hub.integrations.executions.release_store import release_needing_reauth
 from hub.webhooks.envelope import OPERATIONAL
 from hub.webhooks.store import NewMessage, insert_messages
 

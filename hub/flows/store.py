@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import select, text
 
-from hub.db.tenant_rows import unique_name
+from hub.core.ids import Kind
+from hub.db.tenant_rows import change_version, delete_row, find_row, insert_row, newest_first
 from hub.flows.models import flow
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ def insert_flow(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
     Raises:
         Conflict: the tenant has one of this name (flow_tenant_id_name_key).
     """
-    with unique_name(flow, values.get("name", "")):
-        return conn.execute(insert(flow).values(**values).returning(flow)).one()
+    return insert_row(conn, flow, values)
 
 
-def find_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> Row[Any] | None:
-    """One flow. Served by flow_pkey."""
-    return conn.execute(select(flow).where(flow.c.id == flow_id, flow.c.tenant_id == tenant_id)).one_or_none()
+def get_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> Row[Any]:
+    """One flow. Served by flow_pkey.
+
+    Raises:
+        NotFound: the tenant has no such flow.
+    """
+    return find_row(conn, flow, tenant_id, flow_id, Kind.FLOW)
 
 
 def list_flows(
@@ -43,9 +47,7 @@ def list_flows(
     query = select(flow).where(flow.c.tenant_id == tenant_id)
     if integration_id is not None:
         query = query.where(flow.c.integration_id == integration_id)
-    if after is not None:
-        query = query.where(flow.c.id < after)
-    return conn.execute(query.order_by(flow.c.id.desc()).limit(limit)).all()
+    return conn.execute(newest_first(query, flow.c.id, after=after, limit=limit)).all()
 
 
 def update_flow(
@@ -56,20 +58,12 @@ def update_flow(
     Raises:
         Conflict: the new name is taken.
     """
-    with unique_name(flow, changes.get("name", "")):
-        return conn.execute(
-            update(flow)
-            .where(flow.c.id == flow_id, flow.c.tenant_id == tenant_id, flow.c.version == version)
-            .values(**changes, version=version + 1, updated_at=func.now())
-            .returning(flow)
-        ).one_or_none()
+    return change_version(conn, flow, tenant_id, flow_id, version, changes)
 
 
 def delete_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> bool:
     """Delete a flow; what it started goes on. Served by flow_pkey."""
-    return bool(
-        conn.execute(delete(flow).where(flow.c.id == flow_id, flow.c.tenant_id == tenant_id)).rowcount
-    )
+    return delete_row(conn, flow, tenant_id, flow_id)
 
 
 def load_flows(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Sequence[Row[Any]]:

@@ -18,7 +18,7 @@ from hub.integrations.pipeline.masking import Masks, compile_masks
 from hub.integrations.pipeline.redaction import Redactor
 from hub.integrations.pipeline.retry import RetryPolicy
 from hub.integrations.registry.kinds import CALLABLE, HELD_BY_STATUS
-from hub.integrations.registry.schemas import Access, Caching, DataPolicy, Logging, Quota, RateLimit
+from hub.integrations.registry.policies import Access, Caching, DataPolicy, Logging, Quota, RateLimit
 from hub.integrations.transports.interface import Connection
 from hub.integrations.transports.missing import MissingTransport
 from hub.integrations.transports.registry import transport_of
@@ -116,6 +116,8 @@ class Target:
         masks: what is not kept.
         health_check: the stored definition.
         changed_at: when this version was made.
+        granted_at: when a person last connected or disconnected it; what was answered before belongs to another
+            account, perhaps.
     """
 
     id: uuid.UUID
@@ -145,6 +147,7 @@ class Target:
     health_check: Mapping[str, Any] | None
     deprecated: bool
     changed_at: datetime
+    granted_at: datetime | None
 
     def allows(self, operation: str) -> bool:
         """Is the operation one of those that may be called?"""
@@ -256,6 +259,7 @@ def _load(row: Row[Any], opened: Mapping[uuid.UUID, Secret]) -> Target:
         health_check=row.health_check,
         deprecated=row.status == "deprecated",
         changed_at=row.updated_at,
+        granted_at=row.granted_at,
     )
 
 

@@ -8,7 +8,8 @@ from hub.core.errors import HubError
 from hub.core.ids import Kind, format_id
 from hub.db.engine import get_engine
 from hub.integrations.directory import Directory
-from hub.integrations.executions.accepting import Doors, accept_from_celery
+from hub.integrations.executions.accepting import Doors
+from hub.integrations.executions.celery_door import accept_from_celery
 from hub.integrations.pipeline.call import Tools
 from hub.net.session import GuardedSession
 from hub.queue.contracts import Queue, SubmitExecution, TaskName

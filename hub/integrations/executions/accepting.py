@@ -11,40 +11,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.access import audit
-from hub.access.idempotency import Replay, hash_body
-from hub.access.idempotency_store import claim_key, finish_key
-from hub.access.store import get_tenant
-from hub.core.errors import Conflict, FieldError, Forbidden, Invalid, Malformed, NotFound, TooLarge
-from hub.core.ids import Kind, format_id, new_uuid, parse_id
+from hub.core.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
+from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.states import State
 from hub.integrations.executions import store
 from hub.integrations.executions.keeping import keep_input
 from hub.integrations.executions.store import NewExecution
-from hub.integrations.executions.tracing import continue_trace
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Stopped, Tools
-from hub.web.bodies import check_size, check_strict, check_text
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
     from hub.integrations.directory import Directory
-    from hub.integrations.registry.schemas import Access
+    from hub.integrations.registry.policies import Access
     from hub.integrations.target import Target
-    from hub.queue.contracts import SubmitExecution
 
 MAX_ITEMS = 1000
 #: Flows that may follow from one another: the cut of a loop.
 MAX_DEPTH = 8
-#: What the Celery door takes; the same as the API's defaults.
-_CELERY_BYTES = 1_048_576
-_CELERY_DEPTH = 64
-_CELERY_SCOPE = "executions.submit"
-
 
 #: Of what is judged at the door.
 _NOBODY = Context(new_uuid())
@@ -245,100 +234,6 @@ def note_refusal(
     told = {name: value for name, value in details.items() if value is not None}
     subject = format_id(Kind.INTEGRATION, integration_id)
     audit.note(conn, tenant_id, caller.key_id, "execution.refused", subject, {**told, "why": error.detail})
-
-
-def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -> tuple[uuid.UUID, bool]:
-    """The Celery door: the same row as over HTTP, once for each idempotency key, however often the message comes.
-
-    Returns:
-        The execution, and whether it is new (then ring).
-
-    Raises:
-        NotFound: no such tenant or integration.
-        Conflict: the integration is not active.
-        Refused: its access rules do not name the user.
-        Invalid: an id, the operation or the input is wrong, or the key was used for something else.
-        TooLarge: operation and input are over 1 MiB or nested deeper than 64 levels.
-    """
-    tenant_id = parse_id(Kind.TENANT, payload.tenant, field="tenant")
-    integration_id = parse_id(Kind.INTEGRATION, payload.integration, field="integration")
-    check_text(payload.idempotency_key, "idempotency_key")
-    for name, text in (("user", payload.user), ("component", payload.component)):
-        if text is not None:
-            check_text(text, name)
-    _check_as_body(payload)
-    try:
-        return _accept(engine, doors, tenant_id, integration_id, payload)
-    except Refused as error:
-        with engine.begin() as conn:
-            note_refusal(
-                conn,
-                tenant_id,
-                Caller(),
-                integration_id,
-                error,
-                source="celery",
-                operations=[payload.operation],
-                user=payload.user,
-            )
-        raise
-
-
-def _accept(
-    engine: Engine,
-    doors: Doors,
-    tenant_id: uuid.UUID,
-    integration_id: uuid.UUID,
-    payload: SubmitExecution,
-) -> tuple[uuid.UUID, bool]:
-    asked = json.dumps(
-        [payload.integration, payload.operation, payload.input, payload.user, payload.component],
-        sort_keys=True,
-    )
-    with engine.begin() as conn:
-        get_tenant(conn, tenant_id)
-        claimed = claim_key(
-            conn, tenant_id, _CELERY_SCOPE, payload.idempotency_key, hash_body(asked.encode())
-        )
-        if isinstance(claimed, Replay) and claimed.resource_id is not None:
-            return claimed.resource_id, False
-        wish = Wish(
-            payload.operation,
-            payload.input,
-            user=payload.user,
-            component=payload.component,
-            traceparent=continue_trace(payload.traceparent),
-        )
-        (execution_id,) = doors.accept(
-            conn, tenant_id, integration_id, [wish], source="celery", caller=Caller()
-        )
-        finish_key(
-            conn,
-            tenant_id,
-            _CELERY_SCOPE,
-            payload.idempotency_key,
-            status=202,
-            response={"id": format_id(Kind.EXECUTION, execution_id)},
-            resource_id=execution_id,
-        )
-    return execution_id, True
-
-
-def _check_as_body(payload: SubmitExecution) -> None:
-    """Check what a message asks for as the HTTP door checks its body: size, depth, numbers, text."""
-    asked = {"operation": payload.operation, "input": payload.input}
-    try:
-        plain = json.dumps(asked, ensure_ascii=False)
-        escaped = json.dumps(asked)
-    except RecursionError:
-        message = f"is nested deeper than {_CELERY_DEPTH} levels"
-        raise TooLarge(f"The input {message}.", fields=(FieldError("input", message),)) from None
-    except (TypeError, ValueError):  # Kombu's JSON has dates and such
-        message = "holds a value that JSON does not have"
-        raise Malformed(f"The input {message}.", fields=(FieldError("input", message),)) from None
-    # Measured as it would have been sent; read with escapes, which also spell what UTF-8 cannot.
-    check_size(len(plain.encode(errors="surrogatepass")), _CELERY_BYTES)
-    check_strict(escaped.encode(), max_bytes=len(escaped), max_depth=_CELERY_DEPTH)
 
 
 def cancel(conn: Connection, doors: Doors, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> bool:

@@ -16,6 +16,7 @@ from hub.integrations.executions.ending import completion, end_of, given_up, no_
 from hub.integrations.executions.job import CALL_SHARE, Ended, Job, Verdict
 from hub.integrations.executions.keeping import keep_attempt, keep_end
 from hub.integrations.executions.quota import count_usage, take_quota
+from hub.integrations.executions.release_store import release_if_callable, release_needing_reauth
 from hub.integrations.metrics import fold
 from hub.integrations.pipeline.authenticating import NEEDS_REAUTH
 from hub.integrations.pipeline.call import Stopped
@@ -178,9 +179,9 @@ class ExecutionSource:
                 store.add_metrics(conn, fold((s for i, s in samples.items() if i in written), "call"))
                 count_usage(conn, [one for one in used if one[0].id in written])
                 if held:
-                    store.release_if_callable(conn, held)
+                    release_if_callable(conn, held)
                 if waiting:
-                    store.release_needing_reauth(conn, waiting, only_granted=True)
+                    release_needing_reauth(conn, waiting, only_granted=True)
             if after is not None:
                 after()
             if self._alarm is not None:

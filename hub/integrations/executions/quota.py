@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from hub.integrations.executions.job import Job
-    from hub.integrations.registry.schemas import Quota
+    from hub.integrations.registry.policies import Quota
 
 
 def take_quota(conn: Connection, jobs: Sequence[Job], now: datetime) -> None:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from hub.access import audit
 from hub.access.principal import Principal
-from hub.core.errors import Conflict, NotFound
+from hub.core.errors import Conflict
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.integrations.executions import schedule_store as store
 from hub.integrations.executions import views
@@ -20,7 +20,7 @@ from hub.integrations.executions.schemas import Schedule, ScheduleIn, ScheduleUp
 from hub.integrations.services import Bench, Workshop
 from hub.integrations.target import Target
 from hub.web.auth import requires
-from hub.web.etags import check_version, etag_of
+from hub.web.etags import answer_with_etag, check_version
 from hub.web.paging import Page, Paging, page_of
 from hub.web.parameters import IfMatch
 from hub.web.services import Hub, Services
@@ -58,7 +58,7 @@ def create_schedule(
         )
     shown = views.schedule(row)
     location = request.app.url_path_for("read_schedule", schedule_id=shown.id)
-    return _with_etag(shown, 201, {"Location": location})
+    return answer_with_etag(shown, 201, {"Location": location})
 
 
 @router.get("/schedules")
@@ -84,7 +84,7 @@ def list_schedules(
 def read_schedule(schedule_id: str, caller: Reader, hub: Hub) -> Response:
     """Read a schedule. What it started: `GET /v1/executions?schedule=…`."""
     with hub.engine.connect() as conn:
-        return _with_etag(views.schedule(_find(conn, caller, schedule_id)), 200, {})
+        return answer_with_etag(views.schedule(_find(conn, caller, schedule_id)))
 
 
 @router.patch("/schedules/{schedule_id}", response_model=Schedule)
@@ -117,7 +117,7 @@ def change_schedule(
             raise Conflict("The schedule was changed meanwhile. Read it again, then repeat your change.")
         details = {"changed": sorted(changes.keys() - {"next_at"})}
         audit.note(conn, caller.tenant_id, caller.key_id, "schedule.changed", _public(row), details)
-    return _with_etag(views.schedule(changed), 200, {})
+    return answer_with_etag(views.schedule(changed))
 
 
 @router.delete("/schedules/{schedule_id}", status_code=204)
@@ -136,12 +136,9 @@ def _next(values: dict[str, Any]) -> datetime | None:
 
 
 def _find(conn: Any, caller: Principal, schedule_id: str) -> Any:
-    row = store.find_schedule(
+    return store.get_schedule(
         conn, caller.tenant_id, parse_id(Kind.SCHEDULE, schedule_id, field="path.schedule_id")
     )
-    if row is None:
-        raise NotFound(f"There is no schedule {schedule_id}.")
-    return row
 
 
 def _check(hub: Services, workshop: Bench, principal: Principal, target: Target, wish: Wish) -> None:
@@ -164,7 +161,3 @@ def _check(hub: Services, workshop: Bench, principal: Principal, target: Target,
 
 def _public(row: Any) -> str:
     return format_id(Kind.SCHEDULE, row.id)
-
-
-def _with_etag(shown: Schedule, status: int, headers: dict[str, str]) -> Response:
-    return JSONResponse(shown.model_dump(mode="json"), status, {"ETag": etag_of(shown.version), **headers})

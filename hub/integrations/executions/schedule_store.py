@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select, text
 
-from hub.db.tenant_rows import unique_name
+from hub.core.ids import Kind
+from hub.db.tenant_rows import change_version, delete_row, find_row, insert_row, newest_first
 from hub.integrations.executions.models import execution_schedule as schedule
 
 if TYPE_CHECKING:
@@ -23,15 +24,16 @@ def insert_schedule(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
     Raises:
         Conflict: the tenant has one of this name (execution_schedule_tenant_id_name_key).
     """
-    with unique_name(schedule, values.get("name", "")):
-        return conn.execute(schedule.insert().values(**values).returning(schedule)).one()
+    return insert_row(conn, schedule, values)
 
 
-def find_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UUID) -> Row[Any] | None:
-    """One schedule. Served by execution_schedule_pkey."""
-    return conn.execute(
-        select(schedule).where(schedule.c.id == schedule_id, schedule.c.tenant_id == tenant_id)
-    ).one_or_none()
+def get_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UUID) -> Row[Any]:
+    """One schedule. Served by execution_schedule_pkey.
+
+    Raises:
+        NotFound: the tenant has no such schedule.
+    """
+    return find_row(conn, schedule, tenant_id, schedule_id, Kind.SCHEDULE)
 
 
 def list_schedules(
@@ -46,9 +48,7 @@ def list_schedules(
     query = select(schedule).where(schedule.c.tenant_id == tenant_id)
     if integration_id is not None:
         query = query.where(schedule.c.integration_id == integration_id)
-    if after is not None:
-        query = query.where(schedule.c.id < after)
-    return conn.execute(query.order_by(schedule.c.id.desc()).limit(limit)).all()
+    return conn.execute(newest_first(query, schedule.c.id, after=after, limit=limit)).all()
 
 
 def update_schedule(
@@ -63,25 +63,12 @@ def update_schedule(
     Raises:
         Conflict: the new name is taken.
     """
-    with unique_name(schedule, changes.get("name", "")):
-        return conn.execute(
-            update(schedule)
-            .where(
-                schedule.c.id == schedule_id,
-                schedule.c.tenant_id == tenant_id,
-                schedule.c.version == version,
-            )
-            .values(**changes, version=version + 1, updated_at=func.now())
-            .returning(schedule)
-        ).one_or_none()
+    return change_version(conn, schedule, tenant_id, schedule_id, version, changes)
 
 
 def delete_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UUID) -> bool:
     """Delete a schedule; what it started stays. Served by execution_schedule_pkey."""
-    deleted = conn.execute(
-        schedule.delete().where(schedule.c.id == schedule_id, schedule.c.tenant_id == tenant_id)
-    )
-    return bool(deleted.rowcount)
+    return delete_row(conn, schedule, tenant_id, schedule_id)
 
 
 def lock_due(conn: Connection, *, limit: int) -> Sequence[Row[Any]]:

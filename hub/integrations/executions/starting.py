@@ -16,7 +16,7 @@ from hub.integrations.executions.accepting import Caller, Refused, check_access,
 from hub.integrations.executions.schedules import next_time
 from hub.integrations.executions.store import NewExecution
 from hub.integrations.executions.tracing import continue_trace
-from hub.integrations.registry.schemas import Access
+from hub.integrations.registry.policies import Access
 
 if TYPE_CHECKING:
     import uuid

@@ -13,11 +13,9 @@ from hub.core.ids import floor_uuid
 from hub.db.ledger import Ledger
 from hub.integrations.executions.models import execution
 from hub.integrations.metrics import BOUNDS_MS, Bucket, column_of
-from hub.integrations.pipeline.authenticating import NEEDS_REAUTH
-from hub.integrations.registry.kinds import CALLABLE, HELD_BY_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 #: The input comes as text: one that cannot be read must fail its own row, not the claim of its neighbours.
 EXECUTIONS = Ledger(
@@ -300,69 +298,3 @@ def add_metrics(conn: Connection, buckets: Sequence[Bucket]) -> None:
     for index, bound in enumerate(BOUNDS_MS):
         columns[column_of(bound)] = [bucket.within[index] for bucket in buckets]
     conn.execute(_METRICS, columns)
-
-
-def release_held(conn: Connection, integration_id: uuid.UUID) -> list[uuid.UUID]:
-    """Make due what waited for the integration's status. Served by execution_held_idx; the ids released."""
-    rows = conn.execute(
-        text(
-            "UPDATE hub.execution SET state = 'due', reason = NULL, due_at = now()"
-            " WHERE integration_id = :integration AND state = 'held' AND starts_with(reason, :held) RETURNING id"
-        ),
-        {"integration": integration_id, "held": HELD_BY_STATUS},
-    )
-    return [row.id for row in rows]
-
-
-def release_needing_reauth(
-    conn: Connection, integration_ids: Collection[uuid.UUID], *, only_granted: bool = False
-) -> list[uuid.UUID]:
-    """Make due what waited for a person to connect these integrations. Served by execution_held_idx; the ids released.
-
-    Args:
-        conn: a connection inside a transaction.
-        integration_ids: which ones.
-        only_granted: look whether they are granted by now; the lock orders this with the moment when they are.
-    """
-    granted = ""
-    if only_granted:
-        conn.execute(
-            text(
-                "SELECT 1 FROM hub.integration_grant WHERE integration_id = ANY (CAST(:ids AS uuid[]))"
-                " ORDER BY integration_id FOR SHARE"
-            ),
-            {"ids": list(integration_ids)},
-        )
-        granted = (
-            " AND EXISTS (SELECT 1 FROM hub.integration_grant g"
-            " WHERE g.integration_id = execution.integration_id AND g.state = 'active')"
-        )
-    rows = conn.execute(
-        text(
-            "UPDATE hub.execution SET state = 'due', reason = NULL, due_at = now()"  # noqa: S608 - our own text
-            " WHERE integration_id = ANY (CAST(:ids AS uuid[])) AND state = 'held' AND reason = :reason"
-            f"{granted} RETURNING id"
-        ),
-        {"ids": list(integration_ids), "reason": NEEDS_REAUTH},
-    )
-    return [row.id for row in rows]
-
-
-def release_if_callable(conn: Connection, integration_ids: Collection[uuid.UUID]) -> None:
-    """Release what was just held for integrations that may be called again since they were looked at.
-
-    The lock orders this with a change of status: either it is seen here, or its own release sees the held rows.
-    Served by integration_pkey and execution_held_idx.
-    """
-    held = sorted(set(integration_ids))
-    rows = conn.execute(
-        text(
-            "SELECT id, status FROM hub.integration WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR SHARE"
-        ),
-        {"ids": held},
-    ).all()
-    waiting = {row.id for row in rows if row.status not in CALLABLE}
-    for integration_id in held:
-        # A deleted one is released as well: its executions then fail with that reason.
-        if integration_id not in waiting:
-            release_held(conn, integration_id)

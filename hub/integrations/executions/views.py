@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from hub.integrations.executions.quota_store import Used
     from hub.integrations.pipeline.chain import Made
-    from hub.integrations.registry.schemas import Quota
+    from hub.integrations.registry.policies import Quota
     from hub.integrations.transports.interface import Prepared
 
 #: What a test shows of an answer, in bytes.

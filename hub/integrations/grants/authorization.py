@@ -200,6 +200,7 @@ def keep(grants: Grants, holder: Holder, tokens: Tokens, started_by: UUID | None
             return
         values = token_values(conn, grants.vault, holder, tokens, grants.rng, kept=None)
         store.replace_tokens(conn, holder.id, values=values)
+        store.note_account(conn, holder.tenant_id, holder.id)
         old = Grant.of(row)
         gone = [one for one in (old.access_id, old.refresh_id) if one is not None]
         grants.vault.delete(conn, holder.tenant_id, gone)

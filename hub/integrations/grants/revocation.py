@@ -71,6 +71,7 @@ def detach(conn: Connection, vault: Vault, tenant_id: UUID, integration_id: UUID
     opened = vault.get_many(conn, [(tenant_id, one) for one in (*tokens, *static)])
     vault.delete(conn, tenant_id, tokens)
     store.forget_grant(conn, tenant_id, integration_id)
+    store.note_account(conn, tenant_id, integration_id)
     if integration is None or not obtains(integration.auth) or not integration.auth.get("revocation_url"):
         return None
     holder = Holder.of(integration, opened)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from hub.access.store import bump_config_version
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -201,6 +203,15 @@ def reject(conn: Connection, tenant_id: UUID, integration_id: UUID, version: int
         ),
         {"id": integration_id, "tenant": tenant_id, "version": version, "min_age": min_age},
     )
+
+
+def note_account(conn: Connection, tenant_id: UUID, integration_id: UUID) -> None:
+    """A person connected or disconnected it: workers load it again. Served by integration_pkey and tenant_pkey."""
+    conn.execute(
+        text("UPDATE hub.integration SET granted_at = now() WHERE id = :id AND tenant_id = :tenant"),
+        {"id": integration_id, "tenant": tenant_id},
+    )
+    bump_config_version(conn, tenant_id)
 
 
 def forget_grant(conn: Connection, tenant_id: UUID, integration_id: UUID) -> None:

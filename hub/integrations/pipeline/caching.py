@@ -1,8 +1,9 @@
 """Answers of safe operations that are given again: looked up before the call, kept after it.
 
 Equal calls that are made at the same time cost one: the first leads, the others wait for its answer, in the thread for
-a moment and then in the ledger. The key is made of the tenant, the integration's version, the operation and the input
-as it will be sent, so nothing is shared across tenants or survives a change of the definition.
+a moment and then in the ledger. The key is made of the tenant, the integration's version, the moment when a person
+connected it, the operation and the input as it will be sent, so nothing is shared across tenants or survives a change
+of the definition or of the account.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def look_up(call: Call, tools: Tools) -> Stopped | None:
     if tools.limits is None or seconds <= 0 or not call.prepared.safe or call.context.fresh:
         return None
     cache = tools.limits.cache
-    key = cache_key(
-        call.target.tenant_id, call.target.id.hex, call.target.version, call.operation, call.given
-    )
+    target = call.target
+    account = None if target.granted_at is None else target.granted_at.isoformat()
+    key = cache_key(target.tenant_id, target.id.hex, target.version, account, call.operation, call.given)
     if call.context.dry:
         call.notes["cache"] = {"hit": cache.get(key) is not None, "ttl_seconds": seconds}
         return None

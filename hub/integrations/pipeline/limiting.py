@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.integrations.pipeline.call import Call, Tools
-    from hub.integrations.registry.schemas import Rate
+    from hub.integrations.registry.policies import Rate
     from hub.net.outcome import Outcome
 
 #: Why a row waits that was told when to come back.

@@ -67,6 +67,8 @@ integration = Table(
     Column("status", Text, _one_of("status", STATUSES), nullable=False, server_default="active"),
     Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
     Column("version", Integer, nullable=False, server_default="1"),
+    # When a person last connected or disconnected it.
+    Column("granted_at", Timestamp),
     # The API key that made it.
     Column("created_by", Uuid),
     created_at(),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, text
 
-from hub.db.tenant_rows import unique_name
+from hub.db.tenant_rows import change_version, insert_row, newest_first
 from hub.integrations.registry.models import integration, integration_version
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ def insert_integration(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
     Raises:
         Conflict: the tenant has one of this name (integration_tenant_id_name_key).
     """
-    with unique_name(integration, values.get("name", "")):
-        return conn.execute(insert(integration).values(**_timed(values)).returning(integration)).one()
+    return insert_row(conn, integration, _timed(values))
 
 
 def find_integration(conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID) -> Row[Any] | None:
@@ -47,8 +46,6 @@ def list_integrations(
     Served by integration_tenant_id_id_idx, or integration_tags_idx; a text is looked for in the tenant's rows.
     """
     query = select(integration).where(integration.c.tenant_id == tenant_id)
-    if after is not None:
-        query = query.where(integration.c.id < after)
     if status is not None:
         query = query.where(integration.c.status == status)
     if type_ is not None:
@@ -62,7 +59,7 @@ def list_integrations(
                 integration.c.description.icontains(search, autoescape=True),
             )
         )
-    return conn.execute(query.order_by(integration.c.id.desc()).limit(limit)).all()
+    return conn.execute(newest_first(query, integration.c.id, after=after, limit=limit)).all()
 
 
 def find_by_names(conn: Connection, tenant_id: uuid.UUID, names: Collection[str]) -> dict[str, Row[Any]]:
@@ -85,17 +82,7 @@ def update_integration(
     Raises:
         Conflict: the new name is taken.
     """
-    with unique_name(integration, changes.get("name", "")):
-        return conn.execute(
-            update(integration)
-            .where(
-                integration.c.id == integration_id,
-                integration.c.tenant_id == tenant_id,
-                integration.c.version == version,
-            )
-            .values(**_timed(changes), version=version + 1, updated_at=func.now())
-            .returning(integration)
-        ).one_or_none()
+    return change_version(conn, integration, tenant_id, integration_id, version, _timed(changes))
 
 
 def delete_integration(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import os
 import socket
 import time
 from dataclasses import replace
@@ -382,3 +383,28 @@ def test_the_publish_route_refuses_what_the_others_refuse(hub: RunningHub, subte
         with subtests.test(repr(body)):
             assert_problem(hub.call("POST", "/v1/events", data=body, headers=JSON), status, code, path)
     assert hub.call("GET", "/v1/events").json()["data"] == []
+
+
+def test_no_process_outlives_the_api(services: Services) -> None:
+    with services.engine.begin() as conn:
+        tenant = open_tenant(conn, "acme")
+        _, token = issue_key(conn, tenant.id, "admin", [Scope.ADMIN])
+    app = create_app(services)
+    before = children()
+    with serving(app, services.settings) as url:
+        answer = requests.post(
+            f"{url}/v1/transformations/preview",
+            json={"transformations": [{"jsonata": "1 + 1"}], "sample": {}},
+            headers={"Authorization": f"Bearer {token.reveal()}"},
+            timeout=30,
+        )
+        assert answer.json()["document"] == 2
+        assert children() > before, "expressions run in processes of their own"
+    wait_for(lambda: children() <= before, "the children to end")
+
+
+def children() -> set[int]:
+    """The processes that this one started."""
+    me = os.getpid()
+    found = Path(f"/proc/{me}/task").glob("*/children")
+    return {int(pid) for one in found for pid in one.read_text().split()}

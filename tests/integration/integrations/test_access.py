@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from hub.access.issuing import issue_key
 from hub.access.scopes import Scope
 from hub.core.ids import Kind, format_id
-from hub.integrations.executions.accepting import Refused, accept_from_celery
+from hub.integrations.executions.accepting import Refused
+from hub.integrations.executions.celery_door import accept_from_celery
 from hub.integrations.executions.starting import start_due
 from hub.queue.contracts import SubmitExecution
 from tests.integration.integrations.provider import Provider

@@ -8,7 +8,8 @@ from typing import Any
 
 import redis
 
-from hub.core.ids import new_uuid
+from hub.core.ids import Kind, new_uuid, parse_id
+from hub.integrations.grants.store import note_account
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Tools
 from hub.integrations.pipeline.tools import Limits
@@ -111,6 +112,24 @@ def test_nothing_is_shared_by_versions_tenants_inputs_or_unsafe_operations(
     asked = world.call("POST", f"/integrations/{theirs['id']}/execute", key=stranger, json=given).json()["id"]
     world.run_executions()
     assert world.call("GET", f"/executions/{asked}", key=stranger).json()["result"]["data"] == {"n": 11}
+
+
+def test_another_account_is_not_given_the_answers_of_the_one_before(
+    world: World, provider: Provider, redis_url: str
+) -> None:
+    world.limits = Limits(redis_url)
+    numbered(provider)
+    made = world.create(provider.url, **CACHED)
+
+    def called() -> Any:
+        one = world.execute(made["id"])
+        world.run_executions()
+        return results(world, one)
+
+    assert [called(), called()] == [[1], [1]]
+    with world.engine.begin() as conn:
+        note_account(conn, world.tenant_id, parse_id(Kind.INTEGRATION, made["id"], field="id"))
+    assert [called(), called()] == [[2], [2]]
 
 
 def test_an_answer_is_kept_as_the_steps_made_it_and_only_for_its_time(

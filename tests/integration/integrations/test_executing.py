@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 
+from hub.access.store import bump_config_version
 from hub.core.errors import HubError, Invalid
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.integrations.executions import store
-from hub.integrations.executions.accepting import accept_from_celery
+from hub.integrations.executions.celery_door import accept_from_celery
 from hub.integrations.executions.store import EXECUTIONS
 from hub.integrations.executions.waiting import Waiters
 from hub.integrations.pipeline import chain
@@ -779,3 +780,23 @@ def test_a_slow_answer_ends_at_the_integrations_timeout(world: World, provider: 
     detail = world.read(execution)
     assert (detail["state"], detail["error"]["type"]) == ("failed", "timeout")
     assert 150 < detail["metrics"]["latency_ms"] < 2000
+
+
+def test_a_definition_that_somebody_spoilt_by_hand_holds_up_no_other(
+    world: World, provider: Provider
+) -> None:
+    spoilt = world.create(provider.url, name="spoilt")
+    fine = world.create(provider.url, name="fine")
+    of_spoilt, of_fine = world.execute(spoilt["id"]), world.execute(fine["id"])
+    with world.engine.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE hub.integration SET operations = '{\"get_user\": {\"path\": 7}}' WHERE name = 'spoilt'"
+            )
+        )
+        bump_config_version(conn, world.tenant_id)
+    world.run_executions()
+    assert world.read(of_fine)["state"] == "done"
+    ended = world.read(of_spoilt)
+    assert (ended["state"], [call.path for call in provider.calls]) == ("failed", ["/users/7"])
+    assert ended["reason"]

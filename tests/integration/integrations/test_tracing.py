@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hub.core.ids import Kind, format_id
-from hub.integrations.executions.accepting import accept_from_celery
+from hub.integrations.executions.celery_door import accept_from_celery
 from hub.queue.contracts import SubmitExecution
 from tests.integration.integrations.provider import Answer, Provider
 from tests.integration.integrations.world import World

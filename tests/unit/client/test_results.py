@@ -26,7 +26,7 @@ from hub.client.results import events
 from hub.flows import schemas as flows
 from hub.integrations.executions import schemas as executions
 from hub.integrations.grants import schemas as grants
-from hub.integrations.registry import api as registry
+from hub.integrations.registry import apply_api, kinds_api
 from hub.integrations.registry import schemas as integrations
 from hub.monitoring import schemas as monitoring
 from hub.sources import schemas as sources
@@ -39,8 +39,8 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.Accepted, executions.Accepted),
     (results.AcceptedBatch, executions.AcceptedBatch),
     (results.AlertState, monitoring.AlertState),
-    (results.Applied, registry.Applied),
-    (results.AppliedAll, registry.AppliedAll),
+    (results.Applied, apply_api.Applied),
+    (results.AppliedAll, apply_api.AppliedAll),
     (results.Authorization, grants.Authorization),
     (results.Batch, executions.Batch),
     (results.Change, integrations.Change),
@@ -68,7 +68,7 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.FlowTest, flows.FlowTest),
     (results.Grant, grants.GrantView),
     (results.Integration, integrations.Integration),
-    (results.IntegrationKinds, registry.Kinds),
+    (results.IntegrationKinds, kinds_api.Kinds),
     (results.IntegrationTest, executions.TestOutcome),
     (results.IntegrationUsage, executions.Usage),
     (results.IntegrationVersion, integrations.IntegrationVersion),
@@ -88,7 +88,7 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (results.Source, sources.Source),
     (results.SourceRequest, sources.InboundRequest),
     (results.SourceRequestDetail, sources.InboundRequestDetail),
-    (results.TransportKind, registry.TransportKind),
+    (results.TransportKind, kinds_api.TransportKind),
     (results.UsageOfPeriod, executions.UsageOfPeriod),
     (results.Verdict, catalogue.Verdict),
 ]

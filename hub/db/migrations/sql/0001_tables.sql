@@ -398,6 +398,7 @@ CREATE TABLE hub.integration (
     status TEXT DEFAULT 'active' NOT NULL CONSTRAINT integration_status_check CHECK (status IN ('active', 'inactive', 'maintenance', 'deprecated')),
     tags TEXT[] DEFAULT '{}' NOT NULL,
     version INTEGER DEFAULT '1' NOT NULL,
+    granted_at TIMESTAMP WITH TIME ZONE,
     created_by UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,

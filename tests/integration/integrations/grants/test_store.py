@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from hub.core.ids import new_uuid
+from hub.core.secret import Secret
 from hub.integrations.grants import store
+from hub.integrations.grants.answer import Tokens
+from hub.integrations.grants.authorization import keep
 from hub.integrations.grants.holder import Holder
+from hub.integrations.grants.revocation import detach
 from tests.integration.integrations.grants.world import World
 
 AUTH = {
@@ -99,3 +103,25 @@ def test_nothing_is_opened_or_found_for_another_tenant(conn: Connection, holder:
     row = store.find_grant(conn, holder.tenant_id, holder.id)
     assert row is not None
     assert row.version == 0
+
+
+def test_workers_learn_that_a_person_connected_or_disconnected_it(world: World, holder: Holder) -> None:
+    def seen() -> tuple[Any, int]:
+        query = text(
+            "SELECT i.granted_at, t.config_version FROM hub.integration i JOIN hub.tenant t ON t.id = i.tenant_id"
+        )
+        with world.engine.connect() as conn:
+            granted_at, version = conn.execute(query).one()
+        return granted_at, version
+
+    before = seen()
+    assert before[0] is None
+    keep(world.grants(), holder, Tokens(Secret("token")), None)
+    connected = seen()
+    assert connected[0] is not None
+    assert connected[1] > before[1]
+    with world.engine.begin() as conn:
+        detach(conn, world.vault, holder.tenant_id, holder.id)
+    disconnected = seen()
+    assert disconnected[0] > connected[0]
+    assert disconnected[1] > connected[1]

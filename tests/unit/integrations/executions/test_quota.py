@@ -6,7 +6,7 @@ import pytest
 
 from hub.integrations.executions.quota import _left, _until_next_month, _until_tomorrow
 from hub.integrations.executions.quota_store import Used
-from hub.integrations.registry.schemas import Quota
+from hub.integrations.registry.policies import Quota
 
 NOW = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
 HOUR = 3601.0

@@ -15,7 +15,7 @@ _ITEM = {"operation": "get_user", "input": {"path": {"id": 42}}}
 
 def run(bench: Bench) -> list[Figure]:
     """Batches flat out, then single ones at 50/s with and without a client that waits for the result."""
-    count = bench.pick(4000, 1000)
+    count = bench.pick(4000, 2000)
     _clear(bench)
     batch = json.dumps({"items": [_ITEM] * _BATCH})
     sent = _post(bench, "/execute-batch", batch, 202, connections=1, requests=count // _BATCH)

@@ -186,7 +186,10 @@ class Reader:
         elif name in found:
             # More often than the description allows: nothing is thrown away.
             earlier = found[name]
-            found[name] = [*earlier, value] if isinstance(earlier, _Several) else _Several([earlier, value])
+            if isinstance(earlier, _Several):
+                earlier.append(value)
+            else:
+                found[name] = _Several([earlier, value])
         else:
             found[name] = value
 

@@ -278,6 +278,22 @@ def test_an_answer_becomes_json_and_nothing_of_it_is_lost(inner: str, expected: 
     assert result(inner) == expected
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_what_repeats_unexpectedly_is_one_list_however_often(count: int) -> None:
+    values = [str(number) for number in range(count)]
+    free = "".join(f"<a>{value}</a>" for value in values)
+    known = "".join(f"<sizes>{value} 0</sizes>" for value in values)
+    assert result(f"<anything>{free}</anything>") == {"anything": {"a": values}}
+    assert result(known) == {"sizes": [[int(value), 0] for value in values]}
+
+
+def test_what_repeats_unexpectedly_is_read_in_time() -> None:
+    begun = time.process_time()
+    outcome = received(f"<anything>{'<a/>' * 60_000}</anything>", max_bytes=2_000_000)
+    assert len(json.loads(outcome.body)["anything"]["a"]) == 60_000
+    assert time.process_time() - begun < 5
+
+
 def test_elements_that_may_repeat_are_always_lists() -> None:
     assert json.loads(received("").body) == {"line": [], "left": [], "right": []}
 

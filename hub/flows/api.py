@@ -16,8 +16,9 @@ from hub.flows import store, trying
 from hub.flows.checking import check
 from hub.flows.schemas import Flow, FlowIn, FlowTest, FlowTestIn, FlowUpdate
 from hub.integrations.services import Bench, Workshop
+from hub.web.answers import answer_with_etag
 from hub.web.auth import requires
-from hub.web.etags import answer_with_etag, check_version
+from hub.web.etags import check_version
 from hub.web.paging import Page, Paging, page_of
 from hub.web.parameters import IfMatch
 from hub.web.services import Hub

@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
-
-from fastapi.responses import JSONResponse
 
 from hub.core.errors import Conflict, FieldError, Invalid
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 _TAG = re.compile(r'"(\d{1,9})"')
-
-
-class Versioned(Protocol):
-    """What is shown of something that has versions: a model with `version`."""
-
-    version: int
-
-    def model_dump(self, *, mode: str) -> dict[str, Any]:
-        """As JSON values."""
-        ...
 
 
 class Stale(Conflict):
@@ -36,21 +20,6 @@ class Stale(Conflict):
 def etag_of(version: int) -> str:
     """The tag of a version: `"3"`."""
     return f'"{version}"'
-
-
-def answer_with_etag(
-    shown: Versioned, status: int = 200, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """An answer whose version is its `ETag`.
-
-    Args:
-        shown: the body.
-        status: of the answer.
-        headers: further ones.
-    """
-    return JSONResponse(
-        shown.model_dump(mode="json"), status, {"ETag": etag_of(shown.version), **(headers or {})}
-    )
 
 
 def check_version(if_match: str | None, version: int) -> None:

@@ -19,8 +19,9 @@ from hub.integrations.executions.schedules import check_times, next_time
 from hub.integrations.executions.schemas import Schedule, ScheduleIn, ScheduleUpdate
 from hub.integrations.services import Bench, Workshop
 from hub.integrations.target import Target
+from hub.web.answers import answer_with_etag
 from hub.web.auth import requires
-from hub.web.etags import answer_with_etag, check_version
+from hub.web.etags import check_version
 from hub.web.paging import Page, Paging, page_of
 from hub.web.parameters import IfMatch
 from hub.web.services import Hub, Services

@@ -38,7 +38,8 @@ from hub.integrations.services import Workshop
 from hub.integrations.target import load_target, secret_ids
 from hub.queue.contracts import TaskName
 from hub.transforms import acting_for
-from hub.web.etags import answer_with_etag, check_version
+from hub.web.answers import answer_with_etag
+from hub.web.etags import check_version
 from hub.web.paging import Page, Paging, page_of
 from hub.web.parameters import IfMatch
 from hub.web.services import Hub

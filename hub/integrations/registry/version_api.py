@@ -22,7 +22,8 @@ from hub.integrations.registry.schemas import (
     RollbackIn,
 )
 from hub.integrations.services import Workshop
-from hub.web.etags import answer_with_etag, check_version
+from hub.web.answers import answer_with_etag
+from hub.web.etags import check_version
 from hub.web.parameters import IfMatch
 from hub.web.services import Hub
 

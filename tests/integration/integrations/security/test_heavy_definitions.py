@@ -57,7 +57,13 @@ def test_a_definition_at_its_limits_is_loaded_without_compiling_it() -> None:
     }
     columns = judged(operations=operations).columns
     row = SimpleNamespace(
-        **columns, id=uuid4(), tenant_id=uuid4(), version=1, secret_ids={}, updated_at=SystemClock().now()
+        **columns,
+        id=uuid4(),
+        tenant_id=uuid4(),
+        version=1,
+        secret_ids={},
+        updated_at=SystemClock().now(),
+        granted_at=None,
     )
     begun = time.process_time()
     target = load_target(cast("Any", row), {})

@@ -23,6 +23,7 @@ def target(**fields: Any) -> Target:
         max_response_bytes=1000, follow_redirects=0, retry_policy={}, request_transform=[], response_transform=[],
         operations={"make": {"method": "POST", "path": "/"}}, error_mapping=[], rate_limit={}, caching={}, quota={},
         access={}, data_policy={}, logging={}, health_check=None, status="active", version=1, updated_at=None,
+        granted_at=None,
     )  # fmt: skip
     vars(row).update(fields)
     found = load_target(row, {})  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ from hub.core.clock import SystemClock
 from hub.core.errors import HubError
 from hub.db.engine import make_engine
 from hub.flows import api as flows
+from hub.flows.announcing import Announcer
 from hub.flows.granting import GrantListener
 from hub.integrations.executions import api as executions
 from hub.integrations.executions import schedule_api as schedules
@@ -181,7 +182,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         listener=GrantListener(),
     )
     app.state.sandbox = sandbox = Sandbox(children=2)
-    app.state.bench = bench = Bench(services, grants)
+    app.state.bench = bench = Bench(services, grants, Announcer(sandbox, services.ring))
     app.state.committer = committer = Committer(
         services.engine, services.ring, window_seconds=services.settings.commit_window_ms / 1000
     )

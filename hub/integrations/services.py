@@ -15,6 +15,7 @@ from hub.net.session import GuardedSession
 from hub.transforms import Sandbox
 
 if TYPE_CHECKING:
+    from hub.integrations.executions.job import Announcing
     from hub.integrations.grants.keeper import Grants
     from hub.web.services import Services
 
@@ -25,9 +26,10 @@ class Bench:
     Args:
         services: of the application.
         grants: its keeper of tokens.
+        announcer: tells of executions that are ended here.
     """
 
-    def __init__(self, services: Services, grants: Grants) -> None:
+    def __init__(self, services: Services, grants: Grants, announcer: Announcing | None = None) -> None:
         settings = services.settings
         self.sandbox = Sandbox(children=1)
         redis_url = settings.redis_url
@@ -39,6 +41,7 @@ class Bench:
         )
         # Inputs are judged without secrets, limits or expressions.
         self.doors = Doors(Directory(None), Tools(self.tools.session))
+        self.announcer = announcer
         self.waiters = Waiters(services.engine)
 
     def close(self) -> None:

@@ -15,7 +15,6 @@ from hub.core.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.states import State
 from hub.integrations.executions import store
-from hub.integrations.executions.keeping import keep_input
 from hub.integrations.executions.store import NewExecution
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Stopped, Tools
@@ -234,27 +233,3 @@ def note_refusal(
     told = {name: value for name, value in details.items() if value is not None}
     subject = format_id(Kind.INTEGRATION, integration_id)
     audit.note(conn, tenant_id, caller.key_id, "execution.refused", subject, {**told, "why": error.detail})
-
-
-def cancel(conn: Connection, doors: Doors, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> bool:
-    """Cancel an execution that is not finished; False when it is (or is not there).
-
-    The worker of a call that is under way cuts it off; its attempt is recorded and its result is dropped.
-    """
-    moved = store.EXECUTIONS.move(
-        conn,
-        tenant_id,
-        [execution_id],
-        to=State.CANCELLED,
-        allowed=(State.DUE, State.LEASED, State.HELD),
-        reason="cancelled",
-    )
-    if execution_id not in moved:
-        return False
-    row = store.find_execution(conn, tenant_id, execution_id)
-    assert row is not None
-    target = doors.look(conn, tenant_id, row.integration_id)
-    kept = None if target is None else keep_input(target, row.input, State.CANCELLED)
-    if kept is not None:
-        store.write_results(conn, [store.Result(execution_id, input=kept)])
-    return True

@@ -16,9 +16,10 @@ from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, new_uuid, parse_id
 from hub.db.states import State
-from hub.integrations.executions import accepting, store, views
+from hub.integrations.executions import store, views
 from hub.integrations.executions.acceptance import DEPRECATION, Acceptance, find
 from hub.integrations.executions.accepting import Caller, Wish, check_access
+from hub.integrations.executions.cancelling import cancel
 from hub.integrations.executions.curl import Command, Facts, command_of
 from hub.integrations.executions.quota import over
 from hub.integrations.executions.schemas import (
@@ -211,8 +212,7 @@ def read_execution(execution_id: str, caller: Reader, hub: Hub) -> ExecutionDeta
 def cancel_execution(execution_id: str, caller: Writer, hub: Hub, workshop: Workshop) -> ExecutionDetail:
     """Cancel an execution that is not finished. A call under way is cut off; whether it arrived is unknown."""
     wanted = _execution(execution_id)
-    with hub.engine.begin() as conn:
-        cancelled = accepting.cancel(conn, workshop.doors, caller.tenant_id, wanted)
+    cancelled = cancel(hub.engine, workshop.doors, caller.tenant_id, wanted, workshop.announcer)
     detail = _detail(hub, caller, wanted)
     if not cancelled:
         raise Conflict(f"The execution is {detail.state} already.")

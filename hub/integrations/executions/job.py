@@ -118,6 +118,14 @@ class Teller(Protocol):
         ...
 
 
+class Announcing(Teller, Protocol):
+    """A teller that announces too, for ends that no worker makes."""
+
+    def announce(self, conn: Connection, ended: Sequence[Ended]) -> Callable[[], None] | None:
+        """Write what others are to hear; see `Announce`."""
+        ...
+
+
 class CallsUnderWay:
     """The calls of a process that have left it: what can be cut off. Thread-safe."""
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from hub.core.clock import SystemClock
+from hub.db.states import State
 from hub.flows.announcing import Announcer
 from hub.flows.triggers import FlowTriggers
+from hub.integrations.pipeline.call import Stopped
 from hub.queue.contracts import TaskName
 from hub.webhooks.admission import Admission
 from hub.webhooks.catalogue.validation import Catalogue
@@ -218,6 +220,45 @@ def test_who_listens_hears_how_executions_ended(flows: Flows, provider: Provider
     assert events["execution.failed"]["execution"] in {execution, *(one["id"] for one in flows.executions())}
     assert events["execution.failed"]["status"] == 404
     assert (TaskName.DELIVERIES_SEND, []) in world.bell.rings
+
+
+@pytest.mark.parametrize("moment", ["due", "held", "under way"])
+def test_a_cancelled_execution_is_told_of_like_any_other_end(
+    flows: Flows, provider: Provider, moment: str
+) -> None:
+    world = flows.world
+    integration = world.create(provider.url)["id"]
+    operations = {"name": "ops", "url": provider.url, "kind": "operations", "event_types": ["execution.*"]}
+    assert world.call("POST", "/endpoints", json=operations).status_code == 201
+    mapping = [{"pick": ["execution", "state", "event.data.total"]}]
+    flows.create(
+        integration,
+        publish=[
+            {"on": "ended", "event_type": "over", "mapping": mapping},
+            {"on": "succeeded", "event_type": "never"},
+            {"on": "failed", "event_type": "never"},
+        ],
+    )
+    flows.publish(data={"total": 5})
+    flows.source.claim(100)
+    (execution,) = (one["id"] for one in flows.executions())
+    if moment == "held":
+        world.call("PATCH", f"/integrations/{integration}", json={"status": "inactive"})
+        world.run_executions()
+    (job,) = world.source().claim(1)[0] if moment == "under way" else (None,)
+    world.bell.rings.clear()
+    before = {row.id for row in world.sql("SELECT id FROM hub.message")}
+    assert world.call("POST", f"/executions/{execution}/cancel").status_code == 200
+    assert world.bell.rings == [(TaskName.DELIVERIES_SEND, [])]
+    if job is not None:
+        # The worker's own end comes too late, and is not told.
+        world.source().record([(job, Stopped(State.FAILED, "invalid_input", "It is wrong."))])()
+    assert world.call("POST", f"/executions/{execution}/cancel").status_code == 409
+    told = {row.type: row.data for row in world.sql("SELECT id, type, data::json AS data FROM hub.message") if row.id not in before}  # fmt: skip
+    assert set(told) == {"over", "execution.cancelled"}
+    assert told["over"] == {"execution": execution, "state": "cancelled", "event": {"data": {"total": 5}}}
+    facts = {"execution": execution, "state": "cancelled", "reason": "cancelled", "operation": "make_user"}
+    assert {**told["execution.cancelled"], **facts} == told["execution.cancelled"]
 
 
 def test_a_sample_tells_what_would_happen(flows: Flows, provider: Provider) -> None:

@@ -121,6 +121,7 @@ _TEXTS = {
     "denied": "The server does not allow it",
     "is_directory": "It is a directory, and this needs a file",
     "not_a_directory": "It is no directory",
+    "same": "Both paths are of the same file",
     "outside": "It is a link that leads out of the base directory",
     "no_space": "The server has no room for it",
     "failed": "The server could not do it",

@@ -1,8 +1,9 @@
 """SFTP (draft-ietf-secsh-filexfer-02, what OpenSSH speaks) through paramiko, over a guarded socket.
 
 Promises: a path is used in the form that the server resolved, when that is inside the base directory. Between the look
-and the use, whoever can write on the server may change a link there: that is the server's own business. Leaves to
-others: the connection and its keys (`ssh`).
+and the use, whoever can write on the server may change a link there: that is the server's own business. What replaces
+a file does so in one step, by OpenSSH's `posix-rename@openssh.com`; on a server without it, what was there is put aside
+first, and back when the rest fails. Leaves to others: the connection and its keys (`ssh`).
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class SftpClient:
         with self._asking(path):
             real = self._inside_new(path)
             self._check_free(real, path, overwrite=overwrite)
-            beside = f"{real.rpartition('/')[0]}/.hub-{secrets.token_hex(8)}"
+            beside = _beside(real)
             try:
                 with self._sftp.open(beside, "wbx") as file:
                     file.set_pipelined(True)
@@ -136,6 +137,8 @@ class SftpClient:
             self._sftp.lstat(real)
         with self._asking(to):
             target = self._inside_new(to)
+            if target == real:  # two paths, through a link to a directory
+                raise fault("same", to)
             self._check_free(target, to, overwrite=overwrite)
             self._rename(real, target, to, overwrite=overwrite)
 
@@ -190,12 +193,30 @@ class SftpClient:
         try:
             self._sftp.posix_rename(real, target)
         except OSError as error:
-            if error.errno is not None or not self._ssh.is_active:
+            if error.errno != errno.EOPNOTSUPP:
                 raise
-            # A server without OpenSSH's extension: not in one step then.
-            with contextlib.suppress(FileNotFoundError):
-                self._sftp.remove(target)
+            self._replace(real, target, path)
+
+    def _replace(self, real: str, target: str, path: str) -> None:
+        """For a server without OpenSSH's extension: in steps, the last of which deletes what was there."""
+        aside = _beside(target)
+        try:
+            self._sftp.rename(target, aside)
+        except FileNotFoundError:
             self._sftp.rename(real, target)
+            return
+        try:
+            self._sftp.rename(real, target)
+        except OSError as error:
+            try:
+                self._sftp.rename(aside, target)
+            except OSError:
+                name = aside.rpartition("/")[2]
+                raise fault("failed", path, f"{error}; the file that was there is now {name}") from None
+            raise
+        # It is done; a leftover is no reason to tell otherwise.
+        with contextlib.suppress(Exception):
+            self._sftp.remove(aside)
 
     @contextlib.contextmanager
     def _asking(self, path: str) -> Iterator[None]:
@@ -223,6 +244,11 @@ class SftpClient:
             if not self._ssh.is_active:
                 raise ConnectionResetError("closed by the other side") from None
             raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid SFTP.") from None
+
+
+def _beside(real: str) -> str:
+    """A name of our own in the same directory."""
+    return f"{real.rpartition('/')[0]}/.hub-{secrets.token_hex(8)}"
 
 
 def _entry(path: str, attributes: Any) -> Entry:

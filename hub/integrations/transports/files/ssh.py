@@ -7,6 +7,7 @@ without CBC; no packet is read that is longer than the protocol's need.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 from functools import lru_cache
@@ -76,13 +77,11 @@ class SshConnection:
         return bool(self._transport.is_active())
 
     def open_sftp(self) -> Any:
-        """Paramiko's client for files."""
-        import paramiko  # noqa: PLC0415 - heavy, and an extra
-
+        """Paramiko's client for files; what the server does not know is an `OSError` with `EOPNOTSUPP`."""
         with self._handshaking():
             channel = self._transport.open_session(timeout=self._seconds())
             channel.invoke_subsystem("sftp")
-            return paramiko.SFTPClient(channel)
+            return _sftp_class()(channel)
 
     def close(self) -> None:
         """End it at once; a goodbye would wait for the server."""
@@ -204,6 +203,26 @@ def _transport_class() -> Any:
             return tuple(self._preferred_keys)  # no certificates: they cannot be pinned
 
     return Modern
+
+
+@lru_cache(maxsize=1)
+def _sftp_class() -> Any:
+    from paramiko import SFTPClient  # noqa: PLC0415
+    from paramiko.sftp import SFTP_OP_UNSUPPORTED  # noqa: PLC0415
+
+    class Client(SFTPClient):  # type: ignore[misc,unused-ignore]
+        def _convert_status(self, msg: Any) -> None:
+            try:
+                super()._convert_status(msg)  # type: ignore[misc,unused-ignore]
+            except OSError as error:
+                # Paramiko tells this status and a plain failure in one way.
+                msg.rewind()
+                msg.get_int()  # the number of the request
+                if msg.get_int() == SFTP_OP_UNSUPPORTED:
+                    raise OSError(errno.EOPNOTSUPP, str(error)) from None
+                raise
+
+    return Client
 
 
 @lru_cache(maxsize=1)

@@ -107,6 +107,8 @@ class FileTransport(Transport):
         if form.action == "move":
             if not form.to:
                 faults.append(FieldError(f"{at}.to", "is required for move"))
+            elif form.to == form.path:
+                faults.append(FieldError(f"{at}.to", "is the same as the path"))
             else:
                 faults += [FieldError(f"{at}.to", text) for text in paths.template_faults(form.to)]
         elif form.to is not None:
@@ -141,6 +143,8 @@ class FileTransport(Transport):
             FieldError(f"{field}.path.{name}", "the path has no such parameter")
             for name in sorted(values.keys() - known_names)
         ]
+        if form.action == "move" and not faults and path == to:
+            faults.append(FieldError(f"{field}.path", f"makes the same of both paths: {path}"))
         if faults:
             raise _invalid(faults)
         safe = form.action in _SAFE

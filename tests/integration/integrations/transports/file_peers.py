@@ -69,9 +69,13 @@ class _Server(asyncssh.SSHServer):
 
 @contextmanager
 def running_sftp(
-    root: Path, *, key_type: str = "ssh-ed25519", client_type: str = "ssh-ed25519"
+    root: Path,
+    *,
+    key_type: str = "ssh-ed25519",
+    client_type: str = "ssh-ed25519",
+    files: type[asyncssh.SFTPServer] = asyncssh.SFTPServer,
 ) -> Iterator[SftpPeer]:
-    """Serve a directory."""
+    """Serve a directory, with what `files` makes of it."""
     host_key = asyncssh.generate_private_key(key_type)
     client_key = asyncssh.generate_private_key(client_type)
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
@@ -90,7 +94,7 @@ def running_sftp(
                 "127.0.0.1",
                 0,
                 server_host_keys=[host_key],
-                sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(root).encode()),
+                sftp_factory=lambda channel: files(channel, chroot=str(root).encode()),
             )
         )
 

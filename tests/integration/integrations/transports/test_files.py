@@ -411,6 +411,88 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(sftp: tuple[SftpPee
     assert missing.call("put", {"path": {"file": "a"}, "text": "x"}).headers["file-error"] == "not_found"
 
 
+class _Full(asyncssh.SFTPServer):
+    """Has the extension that replaces, and fails in it as on a full disk."""
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        raise asyncssh.SFTPFailure("No space left")
+
+
+class _Old(asyncssh.SFTPServer):
+    """Has no such extension."""
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        raise asyncssh.SFTPOpUnsupported("Not known")
+
+
+class _OldAndFull(_Old):
+    """The same, and cannot do the second rename of a call."""
+
+    renames = 0
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        self.renames += 1
+        if self.renames == 2:
+            raise asyncssh.SFTPFailure("Across devices")
+        super().rename(oldpath, newpath)
+
+
+class _OldAndBroken(_OldAndFull):
+    """The same, and no later one."""
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if self.renames:
+            raise asyncssh.SFTPFailure("Read-only")
+        super().rename(oldpath, newpath)
+
+
+def _replacing(root: Path, files: type[asyncssh.SFTPServer], operation: str) -> tuple[Any, list[str]]:
+    """Replace `out/name` on such a server; the outcome, and the texts of the files that are there then."""
+    for name, text in {"in/new": "new", "out/name": "old"}.items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(text)
+    given = {"move_over": {"path": {"file": "new", "name": "name"}}}
+    with running_sftp(root, files=files) as peer:
+        outcome = sftp_caller(peer).call(
+            operation, given.get(operation, {"path": {"file": "name"}, "text": "new"})
+        )
+    return outcome, sorted(f"{at.name}: {at.read_text()}" for at in root.rglob("*") if at.is_file())
+
+
+@pytest.mark.parametrize("operation", ["replace", "move_over"])
+@pytest.mark.parametrize("files", [_Full, _OldAndFull])
+def test_a_replacement_that_fails_leaves_what_was_there(
+    tmp_path: Path, operation: str, files: type[asyncssh.SFTPServer]
+) -> None:
+    outcome, left = _replacing(tmp_path, files, operation)
+    assert (outcome.error_class, outcome.headers["file-error"]) == (ErrorClass.PROVIDER_ERROR, "failed")
+    assert left == ["name: old", "new: new"]
+
+
+@pytest.mark.parametrize("operation", ["replace", "move_over"])
+def test_a_server_that_cannot_replace_in_one_step_does_it_in_several(tmp_path: Path, operation: str) -> None:
+    outcome, left = _replacing(tmp_path, _Old, operation)
+    assert outcome.ok, outcome.message
+    assert left == ["name: new"] + ["new: new"] * (operation == "replace")
+
+
+def test_what_cannot_be_put_back_is_told_with_its_name(tmp_path: Path) -> None:
+    outcome, left = _replacing(tmp_path, _OldAndBroken, "move_over")
+    aside = left[0].removesuffix(": old")
+    assert left == [f"{aside}: old", "new: new"]
+    assert f"is now {aside}" in outcome.message
+
+
+def test_a_file_is_not_moved_to_itself_by_way_of_a_link(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x").write_text("here")
+    (tmp_path / "out").symlink_to("in")
+    with running_sftp(tmp_path, files=_Old) as peer:
+        outcome = sftp_caller(peer).call("move_over", {"path": {"file": "x", "name": "x"}})
+    assert outcome.headers["file-error"] == "same"
+    assert (tmp_path / "in" / "x").read_text() == "here"
+
+
 def test_the_home_directory_is_a_base_too(sftp: tuple[SftpPeer, Path]) -> None:
     peer, root = sftp
     (root / "below").mkdir(exist_ok=True)

@@ -144,6 +144,7 @@ def test_without_its_package_sftp_says_what_to_install(monkeypatch: pytest.Monke
         ({"action": "get"}, ["o.path"]),
         ({"action": "move", "path": "a"}, ["o.to"]),
         ({"action": "move", "path": "a", "to": "../b"}, ["o.to"]),
+        ({"action": "move", "path": "{a}", "to": "{a}"}, ["o.to"]),
         ({"action": "get", "path": "a", "to": "b"}, ["o.to"]),
         ({"action": "get", "path": "a", "glob": "*"}, ["o.glob"]),
         ({"action": "list", "glob": "a/*"}, ["o.glob"]),
@@ -185,6 +186,7 @@ def test_what_is_prepared_says_what_it_is() -> None:
         ({"action": "get", "path": "a"}, {"path": {"x": "y"}}, "input.path.x"),
         ({"action": "get", "path": "{x}"}, {"path": {"x": "../y"}}, "input.path.x"),
         ({"action": "get", "path": "{x}"}, [], "input"),
+        ({"action": "move", "path": "{x}", "to": "{y}"}, {"path": {"x": "a", "y": "a"}}, "input.path"),
     ],
 )
 def test_input_that_does_not_fit_is_refused(form: dict[str, Any], given: Any, at: str) -> None:

@@ -103,7 +103,8 @@ class GuardedSession:
             json: body as a JSON value.
             auth: a `requests` authentication object.
             timeout: seconds for everything.
-            max_body: bytes of decoded answer that are kept; a longer one is `too_large`.
+            max_body: bytes of decoded answer that are kept; a longer success is `too_large`, a longer failure is
+                what its status says, and cut.
             follow_redirects: hops to follow, at most 3.
             pool_key: tenant and credential; connections are never shared across keys.
             identity: client certificate and authorities for https; connections are never shared across identities.
@@ -162,9 +163,11 @@ class GuardedSession:
                 has_body=request.body is not None,
             )
             if hop is None or hops_left <= 0:
-                if got.truncated:
+                error_class = classify_status(status)
+                if got.truncated and error_class is None:
                     return ErrorClass.TOO_LARGE, f"The answer is longer than {len(got.body)} bytes."
-                return classify_status(status), status_message(status)
+                # What a failure means is in its status and headers, which came whole.
+                return error_class, status_message(status)
             hops_left -= 1
             method, url, headers, params = hop.method, hop.url, hop.headers, None
             data, json = (data, json) if hop.keep_body else (None, None)

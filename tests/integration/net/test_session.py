@@ -57,6 +57,21 @@ def test_a_head_request_has_no_body_and_keeps_the_connection(session: GuardedSes
     assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [(200, E.TOO_LARGE), (302, E.REDIRECT), (401, E.HTTP_4XX), (429, E.HTTP_4XX), (503, E.HTTP_5XX)],
+)
+def test_a_failure_over_the_cap_is_what_its_status_says(
+    session: GuardedSession, status: int, error_class: E
+) -> None:
+    reply = b"HTTP/1.1 %d X\r\nRetry-After: 7\r\nContent-Length: 500\r\n\r\n%b" % (status, b"x" * 500)
+    with Server(answers(reply)).running() as server:
+        outcome = session.call("GET", server.url, max_body=100)
+    assert (outcome.status, outcome.error_class) == (status, error_class)
+    assert (outcome.body, outcome.truncated) == (b"x" * 100, True)
+    assert outcome.headers["retry-after"] == "7"
+
+
 def test_a_digest_challenge_is_answered_within_the_same_call(session: GuardedSession) -> None:
     challenge = b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\nContent-Length: 0\r\n\r\n'
     with Server(answers(challenge, OK)).running() as server:

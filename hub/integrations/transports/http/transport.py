@@ -107,6 +107,9 @@ def _judge(outcome: Outcome, success: list[Status]) -> None:
         return
     if outcome.status in success or f"{outcome.status // 100}xx" in success:
         outcome.error_class, outcome.message = None, ""
+        if outcome.truncated:
+            outcome.error_class = ErrorClass.TOO_LARGE
+            outcome.message = f"The answer is longer than {len(outcome.body)} bytes."
     elif classify_status(outcome.status) is None:
         outcome.error_class = ErrorClass.PROVIDER_ERROR
         outcome.message = f"The answer was status {outcome.status}, which is no success of this operation."

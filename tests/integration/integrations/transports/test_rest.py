@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -142,6 +142,20 @@ def test_an_answer_that_did_not_come_whole_is_no_success_whatever_its_status(htt
     assert caller.call("bytes", {"path": {"n": 100}}, max_bytes=99).error_class is ErrorClass.TOO_LARGE
     assert caller.call("bytes", {"path": {"n": 100}}, max_bytes=100).ok
     caller.session.close()
+
+
+def test_a_failure_that_is_a_success_of_the_operation_must_come_whole() -> None:
+    def missing(_environ: object, start: Callable[..., object]) -> list[bytes]:
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"x" * 100]
+
+    with serving(missing) as served:
+        caller = Caller(TRANSPORT, served.url, operations={"read": {"path": "/", "success": [404]}})
+        cut = caller.call("read", {}, max_bytes=99)
+        assert (cut.status, cut.error_class) == (404, ErrorClass.TOO_LARGE)
+        assert "99 bytes" in cut.message
+        assert caller.call("read", {}, max_bytes=100).ok
+        caller.session.close()
 
 
 @pytest.mark.parametrize("path", ["/gzip", "/image/png", "/encoding/utf8", "/xml", "/stream-bytes/5000"])

@@ -165,6 +165,25 @@ def test_all_pages_share_the_cap_on_bytes(caller: Caller, service: ListService) 
     assert first.error_class is ErrorClass.TOO_LARGE
 
 
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [("401 No", ErrorClass.HTTP_4XX), ("503 Busy", ErrorClass.HTTP_5XX)],
+)
+def test_a_page_that_fails_at_length_is_no_end_of_the_list(
+    caller: Caller, service: ListService, status: str, error_class: ErrorClass
+) -> None:
+    def second(query: dict[str, str]) -> Answer:
+        if query:
+            return status, {"Retry-After": "7"}, b"x" * 5000
+        return json_answer('{"data":{"items":[1]},"meta":{"next":"c1"}}')
+
+    service.answers["/cursor"] = second
+    outcome = caller.call("cursor", {}, max_bytes=1000)
+    assert outcome.error_class is error_class
+    assert outcome.message.startswith("Page 2: ")
+    assert outcome.headers["retry-after"] == "7"
+
+
 def test_all_pages_share_the_deadline(caller: Caller, service: ListService) -> None:
     def slow(query: dict[str, str]) -> Answer:
         time.sleep(0.25)  # how long the service takes

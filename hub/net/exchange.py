@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from hub.net.cancellation import Cancellation
+    from hub.net.decoding import Decoder
     from hub.net.identity import TlsIdentity
     from hub.net.session import GuardedSession
     from hub.net.sockets import Deadline
@@ -156,8 +157,10 @@ class Exchange(BaseAdapter):
         trace.phase = Phase.BODY
         got.status = answer.status
         got.headers = collect_headers(answer.pairs)
-        decoder = decoder_for(got.headers.get("content-encoding", ""))
+        decoder: Decoder | None = None
         while data := answer.read(_READ_BYTES):
+            # Answers without a body tell the encoding of the one that they leave out.
+            decoder = decoder or decoder_for(got.headers.get("content-encoding", ""))
             for piece in decoder.feed(data):
                 got.body += piece
                 if len(got.body) > self._max_body:
@@ -168,7 +171,8 @@ class Exchange(BaseAdapter):
                 self._deadline.remaining()
         if answer.length:
             raise http.client.IncompleteRead(b"", answer.length)
-        decoder.finish()
+        if decoder is not None:
+            decoder.finish()
 
     def _response(self, request: PreparedRequest, got: Received, reason: str) -> Response:
         response = Response()

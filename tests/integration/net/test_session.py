@@ -57,6 +57,15 @@ def test_a_head_request_has_no_body_and_keeps_the_connection(session: GuardedSes
     assert server.connections == 1
 
 
+def test_an_answer_without_a_body_may_have_any_content_encoding_but_a_body_may_not(
+    session: GuardedSession,
+) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: %d\r\n\r\n%b"
+    with Server(answers(reply % (0, b""), reply % (2, b"ok"))).running() as server:
+        assert session.call("GET", server.url).ok
+        assert session.call("GET", server.url).error_class is E.PROTOCOL
+
+
 @pytest.mark.parametrize(
     ("status", "error_class"),
     [(200, E.TOO_LARGE), (302, E.REDIRECT), (401, E.HTTP_4XX), (429, E.HTTP_4XX), (503, E.HTTP_5XX)],

@@ -128,20 +128,24 @@ class Answer(http.client.HTTPResponse):
 
     def _frame(self) -> None:
         """Where the body ends (RFC 9112, 6.3), and whether the connection can be used again (9.3)."""
+        self.chunk_left = None
+        self.will_close = self._check_close()  # type: ignore[attr-defined]
+        coding = self.headers.get("transfer-encoding")
+        if self.status in {101, 204, 304} or self._method == "HEAD":  # type: ignore[attr-defined]
+            # These have no body, whatever their headers say (RFC 9112, 6.3, rule 1).
+            self.chunked, self.length = False, 0
+            # Who names a coding here, which is forbidden (6.1), may send a last chunk too; after 101 there is no HTTP.
+            self.will_close |= self.status == 101 or (self.status == 204 and coding is not None)
+            return
         lengths = {
             part.strip() for line in self.headers.get_all("content-length") for part in line.split(",")
         }
         if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
             raise http.client.HTTPException("the length of the body is not certain")
-        coding = self.headers.get("transfer-encoding")
         if coding is not None and coding.strip().lower() != "chunked":
             raise http.client.HTTPException("a transfer coding that was not asked for")
         self.chunked = coding is not None
-        self.chunk_left = None
         self.length = None if self.chunked or not lengths else int(lengths.pop())
-        if self.status in {204, 304} or self._method == "HEAD":  # type: ignore[attr-defined]
-            self.length = 0
-        self.will_close = self._check_close()  # type: ignore[attr-defined]
         if not self.chunked and self.length is None:
             self.will_close = True
 

@@ -14,6 +14,7 @@ from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
 from hub.net import AddressPolicy, GuardedSession
 from hub.net.outcome import ErrorClass as E
+from hub.net.outcome import classify_status
 from tests.integration.net.conftest import LOOPBACK
 from tests.integration.net.hostile import OK, Server, answers, drips
 
@@ -55,6 +56,41 @@ def test_a_head_request_has_no_body_and_keeps_the_connection(session: GuardedSes
         assert session.call("HEAD", server.url).ok
         assert session.call("HEAD", server.url).ok
     assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("HEAD", b"200 OK"), ("HEAD", b"404 No"), ("DELETE", b"204 No"), ("GET", b"304 No")],
+)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Encoding: br\r\n",
+        b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+    ],
+    ids=["encoding", "chunked", "codings", "lengths"],
+)
+def test_an_answer_that_may_have_no_body_has_none_whatever_its_headers_say(
+    session: GuardedSession, method: str, status: bytes, headers: bytes
+) -> None:
+    with Server(answers(b"HTTP/1.1 %b\r\n%b\r\n" % (status, headers))).running() as server:
+        outcomes = [session.call(method, server.url, timeout=2) for _ in range(2)]
+    number = int(status[:3])
+    assert [(one.status, one.error_class, one.body) for one in outcomes] == [
+        (number, classify_status(number), b"")
+    ] * 2
+
+
+def test_a_connection_whose_answer_may_be_followed_by_a_last_chunk_is_not_kept(
+    session: GuardedSession,
+) -> None:
+    reply = b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Server(answers(reply, OK)).running() as server:
+        assert session.call("DELETE", server.url, timeout=2).ok
+        assert session.call("GET", server.url, timeout=2).body == b"ok"
+    assert server.connections == 2
 
 
 def test_an_answer_without_a_body_may_have_any_content_encoding_but_a_body_may_not(

@@ -65,4 +65,4 @@ class Watch:
             except SQLAlchemyError as error:
                 log.warning("Could not look after cancelled executions (%s).", type(error).__name__)
                 continue
-            self._under_way.cut_off(lasting.keys() - ours)
+            self._under_way.cut_off({one: fence for one, fence in lasting.items() if one not in ours})

@@ -12,7 +12,7 @@ from hub.integrations.pipeline.chain import Made
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from sqlalchemy import Connection
@@ -139,19 +139,27 @@ class CallsUnderWay:
             self._jobs[job.id] = job
 
     def remove(self, job: Job) -> None:
-        """Its call ended."""
+        """Its call ended. A newer one of the same execution stays."""
         with self._lock:
-            self._jobs.pop(job.id, None)
+            if self._jobs.get(job.id) is job:
+                del self._jobs[job.id]
 
     def claims(self) -> dict[uuid.UUID, int]:
         """Their fences by id."""
         with self._lock:
             return {one: job.fence for one, job in self._jobs.items()}
 
-    def cut_off(self, ids: Collection[uuid.UUID]) -> int:
-        """End these calls; how many there were."""
+    def cut_off(self, claims: Mapping[uuid.UUID, int]) -> int:
+        """End these calls; how many there were.
+
+        Args:
+            claims: fences by id: what was claimed again meanwhile is another call, and goes on.
+        """
         with self._lock:
-            found = [job for one in ids if (job := self._jobs.get(one)) is not None and job.call is not None]
+            jobs = [
+                job for one, fence in claims.items() if (job := self._jobs.get(one)) and job.fence == fence
+            ]
+        found = [job for job in jobs if job.call is not None]
         for job in found:
             assert job.call is not None
             job.call.cancellation.cancel()

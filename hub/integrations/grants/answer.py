@@ -29,7 +29,8 @@ MAX_LIFE_SECONDS = 10 * 365 * 86_400.0
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _HALF = re.compile("[\ud800-\udfff]")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
-#: Errors that pass by themselves: RFC 6749, 4.1.2.1; RFC 8628, 3.5; Slack's spelling of 429.
+#: Errors that pass by themselves: RFC 6749, 4.1.2.1; RFC 8628, 3.5; and Slack's, which come with status 200
+#: (https://docs.slack.dev/reference/methods/oauth.v2.access, "Errors").
 _PASSING = frozenset(
     {
         "temporarily_unavailable",
@@ -38,6 +39,10 @@ _PASSING = frozenset(
         "authorization_pending",
         "rate_limited",
         "ratelimited",
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
     }
 )
 _PASSING_STATUSES = frozenset({408, 425, 429})

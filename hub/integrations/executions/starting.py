@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.integrations.executions import schedule_store, store
-from hub.integrations.executions.accepting import Caller, Refused, check_access, note_refusal
+from hub.integrations.executions.accepting import Caller, note_refusal
+from hub.integrations.executions.refusing import refusal_of
 from hub.integrations.executions.schedules import next_time
 from hub.integrations.executions.store import NewExecution
 from hub.integrations.executions.tracing import continue_trace
-from hub.integrations.registry.policies import Access
 
 if TYPE_CHECKING:
     import uuid
     from datetime import datetime
 
     from sqlalchemy import Connection
+
+    from hub.integrations.executions.accepting import Refused
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +53,12 @@ def start_due(conn: Connection) -> list[str]:
     moved: list[tuple[uuid.UUID, datetime | None, datetime | None, uuid.UUID | None]] = []
     for row in due:
         started: uuid.UUID | None = None
+        caller = Caller(row.created_by, row.roles or ())
         try:
             following = next_time(row._asdict(), row.moment, row.next_at)
+            refusal = refusal_of(row.access, caller)
         except Exception as error:  # noqa: BLE001 - one that cannot be read must not stop those of everybody
-            # Such as a time zone that the machine of the API knows, and this one does not.
+            # Such as a time zone that the machine of the API knows, and this one does not; or rules that say nothing.
             log.error(  # noqa: TRY400 - a traceback would repeat with every look
                 "Schedule %s cannot be started here (%s).",
                 format_id(Kind.SCHEDULE, row.id),
@@ -62,7 +66,11 @@ def start_due(conn: Connection) -> list[str]:
             )
             moved.append((row.id, row.moment + _PUT_OFF, row.last_at, None))
             continue
-        if not (row.running and row.overlap == "skip") and _allowed(conn, row):
+        if row.running and row.overlap == "skip":
+            pass
+        elif refusal is not None:
+            _note(conn, row, caller, refusal)
+        else:
             started = new_uuid()
             by_tenant.setdefault(row.tenant_id, []).append(_execution(row, started))
         moved.append((row.id, following, row.next_at, started))
@@ -75,23 +83,17 @@ def start_due(conn: Connection) -> list[str]:
     return [format_id(Kind.EXECUTION, one) for one in new]
 
 
-def _allowed(conn: Connection, row: Any) -> bool:
-    caller = Caller(row.created_by, row.roles or ())
-    try:
-        check_access(Access.model_validate(row.access), caller, None)
-    except Refused as error:
-        note_refusal(
-            conn,
-            row.tenant_id,
-            caller,
-            row.integration_id,
-            error,
-            source="schedule",
-            operations=[row.operation],
-            schedule=format_id(Kind.SCHEDULE, row.id),
-        )
-        return False
-    return True
+def _note(conn: Connection, row: Any, caller: Caller, refusal: Refused) -> None:
+    note_refusal(
+        conn,
+        row.tenant_id,
+        caller,
+        row.integration_id,
+        refusal,
+        source="schedule",
+        operations=[row.operation],
+        schedule=format_id(Kind.SCHEDULE, row.id),
+    )
 
 
 def _execution(row: Any, started: uuid.UUID) -> NewExecution:

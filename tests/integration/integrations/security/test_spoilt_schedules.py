@@ -9,17 +9,19 @@ from tests.integration.integrations.provider import Provider
 from tests.integration.integrations.world import World
 
 
-def test_a_time_zone_that_this_machine_does_not_know_costs_its_own_schedule_alone(
-    world: World, provider: Provider, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("spoilt", ["time zone", "access rules"])
+def test_what_cannot_be_read_costs_its_own_schedule_alone(
+    world: World, provider: Provider, caplog: pytest.LogCaptureFixture, spoilt: str
 ) -> None:
-    made = world.create(provider.url)
     given = {"operation": "get_user", "input": {"path": {"id": 1}}, "cron": "0 3 * * *"}
-    names = ("spoilt", "fine")
-    for name in names:
-        body = {"name": name, **given}
-        answer = world.call("POST", f"/integrations/{made['id']}/schedules", json=body)
+    for name in ("spoilt", "fine"):
+        made = world.create(provider.url, name=name)
+        answer = world.call("POST", f"/integrations/{made['id']}/schedules", json={"name": name, **given})
         assert answer.status_code == 201, answer.text
-    world.sql("UPDATE hub.execution_schedule SET timezone = 'Nowhere/Else' WHERE name = 'spoilt'")
+    if spoilt == "time zone":  # that this machine does not know
+        world.sql("UPDATE hub.execution_schedule SET timezone = 'Nowhere/Else' WHERE name = 'spoilt'")
+    else:
+        world.sql("UPDATE hub.integration SET access = '{\"roles\": 7}' WHERE name = 'spoilt'")
     world.sql("UPDATE hub.execution_schedule SET next_at = now()")
     for expected in (1, 0):
         with world.engine.begin() as conn:

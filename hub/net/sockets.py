@@ -199,6 +199,11 @@ class TlsSocket(PlainSocket, ssl.SSLSocket):  # type: ignore[misc] # the stubs l
         self.arm()
         super().do_handshake(block)
 
+    def unwrap(self) -> socket.socket:
+        """As in `ssl`, within the deadline, which bounds the wait for the other side's goodbye too."""
+        self.arm()
+        return super().unwrap()
+
 
 class TlsContext(ssl.SSLContext):
     """Makes TLS sockets that stay under the deadline and cancellation of the socket that they are made of.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_CONTROL_CHARACTERS = 1_048_576
 _MAX_LINE_BYTES = 8192
 _CHUNK_BYTES = 65_536
+_GOODBYE_SECONDS = 5.0
 _UNKNOWN_COMMAND = frozenset({"500", "501", "502", "504"})
 _BUSY = frozenset({"421", "425", "426", "450", "451"})
 _NO_SPACE = frozenset({"452", "552"})
@@ -202,6 +203,8 @@ class FtpsClient:
                 with conn:
                     conn.sendall(content)
                     with contextlib.suppress(OSError):
+                        # Some servers say no goodbye before the connection ends: time must be left for that end.
+                        conn.settimeout(min(_GOODBYE_SECONDS, self._way.deadline.remaining() / 2))
                         conn.unwrap()
                 self._ftp.voidresp()
                 self._check_whole(beside, path, len(content))

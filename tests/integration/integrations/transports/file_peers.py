@@ -125,7 +125,7 @@ def running_sftp(
 
 @contextmanager
 def running_ftps(
-    root: Path, authority: trustme.CA, *, implicit: bool = False, **attributes: Any
+    root: Path, authority: trustme.CA, *, implicit: bool = False, goodbye: bool = True, **attributes: Any
 ) -> Iterator[int]:
     """Serve a directory; returns the port."""
     if not hasattr(handlers, "TLS_FTPHandler"):
@@ -148,6 +148,8 @@ def running_ftps(
     Handler.tls_control_required = Handler.tls_data_required = True
     Handler.banner = "ready"
     Handler.auth_failed_timeout = 0
+    if not goodbye:
+        Handler.dtp_handler = _saying_no_goodbye()
     for name, value in attributes.items():
         setattr(Handler, name, value)
     server = FTPServer(("127.0.0.1", 0), Handler, ioloop=IOLoop())
@@ -165,6 +167,23 @@ def running_ftps(
     finally:
         stopping.set()
         thread.join(10)
+
+
+def _saying_no_goodbye() -> Any:
+    """The data connection of a server that answers TLS's goodbye with nothing."""
+
+    class Waiting(handlers.DTPHandler):  # type: ignore[misc]
+        ends = 0
+
+        def handle_close(self) -> None:
+            self.ends += 1
+            if self.ends > 1:  # the first one is TLS's alone
+                super().handle_close()
+
+    class Data(handlers.TLS_DTPHandler, Waiting):  # type: ignore[misc]
+        pass
+
+    return Data
 
 
 @contextmanager

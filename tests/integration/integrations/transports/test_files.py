@@ -4,10 +4,14 @@ import base64
 import hashlib
 import json
 import os
+import socket
+import ssl
 import threading
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +29,7 @@ from hub.integrations.transports.files.forms import FileOperation, FileSettings
 from hub.net import AddressPolicy, ErrorClass
 from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
+from hub.net.sockets import Deadline, PlainSocket, TlsContext
 from tests.integration.integrations.transports.calls import Caller, basic
 from tests.integration.integrations.transports.conformance import LARGE_BYTES, Conformance
 from tests.integration.integrations.transports.file_peers import (
@@ -549,6 +554,37 @@ def test_silence_on_a_data_connection_ends_the_call(tmp_path: Path) -> None:
         cancellation = Cancellation()
         threading.Timer(0.5, cancellation.cancel).start()
         assert caller.call("get", file("x"), cancellation=cancellation).error_class is ErrorClass.CANCELLED
+
+
+def test_a_put_ends_although_the_server_says_no_goodbye(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "out").mkdir(parents=True)
+    with running_ftps(root, AUTHORITY, goodbye=False) as port:
+        caller = Caller(
+            FileTransport(), f"ftps://127.0.0.1:{port}", basic(USER, PASSWORD), OPERATIONS, tls=tls()
+        )
+        caller.result("put", {"path": {"file": "x"}, "text": "here"}, timeout=4.0)
+    assert [(at.name, at.read_text()) for at in (root / "out").iterdir()] == [("x", "here")]
+
+
+def test_the_wait_for_a_goodbye_is_under_the_deadline() -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("localhost").configure_cert(server)
+    client = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    AUTHORITY.configure_trust(client)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as thread:
+        plain = PlainSocket()
+        plain.under(Deadline(6.0))
+        plain.connect(listener.getsockname())
+        accepted = thread.submit(server.wrap_socket, listener.accept()[0], server_side=True)
+        secured = client.wrap_socket(plain, server_hostname="localhost")
+        with accepted.result(5), secured:
+            secured.sendall(b"x")
+            secured.bound(Deadline(0.2))
+            begun = time.monotonic()
+            with pytest.raises(TimeoutError):
+                secured.unwrap()
+            assert time.monotonic() - begun < 3
 
 
 def test_ftps_verifies_the_server(ftps: tuple[int, Path]) -> None:

@@ -78,6 +78,7 @@ class Reply:
         too_large: an answer, or all of them, were over the cap.
         initial: metadata that came first.
         trailing: metadata that came last.
+        unconnected: there was no connection, so nothing left.
     """
 
     code: int = OK
@@ -88,6 +89,7 @@ class Reply:
     too_large: bool = False
     initial: Pairs = ()
     trailing: Pairs = ()
+    unconnected: bool = False
 
 
 def invoke(channel: Any, rpc: Rpc, bounds: Bounds) -> Reply:

@@ -28,6 +28,7 @@ from hub.integrations.transports.grpc_calls.verdicts import (
     UNIMPLEMENTED,
     error_of,
     headers_of,
+    is_unconnected,
     of_reply,
 )
 from hub.integrations.transports.remembered import Remembered
@@ -184,6 +185,7 @@ class Session:
                 seconds=None if collect is None else collect.seconds,
             )
             reply = invoke(opened.channel, rpc, bounds)
+            reply.unconnected = is_unconnected(reply, opened.ips, self._place.port)
             if reply.code in _GIVEN_UP:
                 self._channels.drop(key, opened)
             if self._caps.cancellation.cancelled:
@@ -276,9 +278,12 @@ class Session:
             if reply.code == UNIMPLEMENTED:
                 text = "The service does not tell its types (no reflection); give a descriptor set."
                 return Outcome(None, ErrorClass.PROVIDER_ERROR, text, headers=headers_of(reply))
-            return Outcome(
-                None, *of_reply(reply), headers=headers_of(reply), body=dumped({"error": error_of(reply)})
-            )
+            error_class, message = of_reply(reply)
+            if error_class is ErrorClass.RESET:
+                # Whatever became of the question, the call itself did not leave.
+                error_class, message = ErrorClass.PROVIDER_BUSY, f"Nothing was sent: {message}"
+            headers, body = headers_of(reply), dumped({"error": error_of(reply)})
+            return Outcome(None, error_class, message, headers=headers, body=body)
         if isinstance(error, BombError):
             return Outcome(
                 None, ErrorClass.TOO_LARGE, "The answer is longer than the call may receive.", truncated=True

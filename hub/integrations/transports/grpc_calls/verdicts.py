@@ -1,7 +1,9 @@
 """What the end of a call means: gRPC's status in, error class and sentence out.
 
-Statuses: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md. `UNAVAILABLE` is both what a service says that
-is busy and what gRPC says when a connection fails; only the text tells them apart, and tests hold gRPC to its texts.
+Statuses: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md. `UNAVAILABLE` is what a service says that is
+busy, what a proxy says that lost the service in the middle of a call, and what gRPC says when a connection fails; only
+the text tells them apart, and tests hold gRPC to its texts. A class that means "surely not done" is given only where
+that is known: no connection was made, or the service asks for the call again.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from hub.integrations.transports.quoting import quoted
 from hub.net.outcome import ErrorClass, collect_headers, safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hub.integrations.transports.grpc_calls.calls import Reply
 
 Verdict = tuple[ErrorClass | None, str]
@@ -29,7 +33,14 @@ _CLASSES = {
     _RESOURCE_EXHAUSTED: ErrorClass.RATE_LIMITED,
     16: ErrorClass.UNAUTHORIZED,
 }
+_PUSHBACK = "grpc-retry-pushback-ms"
 _NOT_CONNECTED = "failed to connect to all addresses"
+# gRPC's own word about our cap; with another beginning it is the service's about its own.
+_OVER_OUR_CAP = tuple(
+    f"{start}client: received message larger than max" for start in ("", "stream removed (")
+)
+# What C++, Go and Java say of a message over their limit.
+_OVER_ITS_CAP = ("message larger than max", "message exceeds maximum size")
 # With these begins what gRPC says when a connection ends under a call.
 _ENDED = (
     "stream removed",
@@ -66,38 +77,70 @@ _SENTENCES = {
 
 def of_reply(reply: Reply) -> Verdict:  # noqa: PLR0911 - one line a case
     """The verdict of a call that was made."""
-    if reply.too_large or (
-        reply.code == _RESOURCE_EXHAUSTED and "message larger than max" in reply.details.lower()
-    ):
+    lower = reply.details.lower()
+    exhausted = reply.code == _RESOURCE_EXHAUSTED
+    if reply.too_large or (exhausted and lower.startswith(_OVER_OUR_CAP)):
         return ErrorClass.TOO_LARGE, "The answer is longer than the call may receive."
     if reply.code == 0:
         return None, ""
     told = f": {quoted(reply.details)}." if reply.details else "."
+    if exhausted and any(text in lower for text in _OVER_ITS_CAP):
+        text = f"A message of the call is longer than the service allows ({reply.name}){told}"
+        return ErrorClass.PROVIDER_ERROR, text
     if reply.code in _CONNECTION_CODES:
-        broken = of_connection(reply.details)
+        broken = _of_connection(lower, never=reply.unconnected)
         if broken is not None:
             return broken, f"{_SENTENCES[broken]}{told}"
+    if (exhausted or reply.code == UNAVAILABLE) and reply.messages:
+        # It had begun, so it is not sure that nothing was done.
+        return ErrorClass.RESET, f"The service broke off ({reply.name}){told}"
     if reply.code == UNAVAILABLE:
-        if reply.messages:
-            # It had begun, so it is not sure that nothing was done.
-            return ErrorClass.RESET, f"The service broke off (UNAVAILABLE){told}"
-        return ErrorClass.PROVIDER_BUSY, f"The service is not available now (UNAVAILABLE){told}"
+        if _asks_again(reply):
+            return ErrorClass.PROVIDER_BUSY, f"The service is not available now (UNAVAILABLE){told}"
+        return (
+            ErrorClass.RESET,
+            f"The service is not available, or was lost during the call (UNAVAILABLE){told}",
+        )
     if reply.code == _DEADLINE_EXCEEDED:
         return ErrorClass.TIMEOUT, "The time was over while waiting for the answer (DEADLINE_EXCEEDED)."
     error_class = _CLASSES.get(reply.code, ErrorClass.PROVIDER_ERROR)
     return error_class, f"The service answered {reply.name}{told}"
 
 
-def of_connection(details: str) -> ErrorClass | None:
+def is_unconnected(reply: Reply, ips: Sequence[str], port: int) -> bool:
+    """Whether gRPC itself says that there was no connection, so that the call surely did not leave.
+
+    A service may pass on what gRPC said to it of a third one, so the text has to name an address of ours.
+
+    Args:
+        reply: what came.
+        ips: the addresses of the channel.
+        port: the port of all of them.
+    """
+    lower = reply.details.lower()
+    if reply.code != UNAVAILABLE or not lower.startswith(_NOT_CONNECTED):
+        return False
+    ours = (f" ipv6:%5b{ip}%5d:{port}: " if ":" in ip else f" ipv4:{ip}:{port}: " for ip in ips)
+    return any(address in lower for address in ours)
+
+
+def _of_connection(lower: str, *, never: bool) -> ErrorClass | None:
     """What broke, when it was the connection."""
-    lower = details.lower()
-    never = _NOT_CONNECTED in lower
     if not never and not lower.startswith(_ENDED):
         return None
-    for texts, error_class in _CONNECTION_TEXTS:
-        if any(text in lower for text in texts):
-            return error_class
-    return ErrorClass.CONNECT_REFUSED if never else ErrorClass.RESET
+    found = next(
+        (error_class for texts, error_class in _CONNECTION_TEXTS if any(text in lower for text in texts)),
+        None,
+    )
+    if never:
+        return found or ErrorClass.CONNECT_REFUSED
+    # Of one that stood, whatever the text: the call may have arrived.
+    return found if found is ErrorClass.PROTOCOL else ErrorClass.RESET
+
+
+def _asks_again(reply: Reply) -> bool:
+    """The service itself says when the call is to be repeated (gRFC A6)."""
+    return any(key == _PUSHBACK and _pushback(_text(value)) is not None for key, value in reply.trailing)
 
 
 def headers_of(reply: Reply) -> dict[str, str]:
@@ -107,7 +150,7 @@ def headers_of(reply: Reply) -> dict[str, str]:
     headers["grpc-status"] = str(reply.code)
     if reply.details:
         headers["grpc-message"] = _shown(reply.details, 1000)
-    wait = _pushback(headers.get("grpc-retry-pushback-ms", ""))
+    wait = _pushback(headers.get(_PUSHBACK, ""))
     if wait is not None:
         headers.setdefault("retry-after", wait)
     headers["content-type"] = "application/json"

@@ -23,6 +23,8 @@ from grpc_tools import protoc
 
 TOKEN = "canary-grpc-token-4711"
 _THREADS = 24
+# An empty SETTINGS frame (RFC 9113, 6.5).
+_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 TYPES = """
 syntax = "proto3";
@@ -255,6 +257,7 @@ def serving(
     compression: Any = None,
     token: str | None = None,
     port: int = 0,
+    max_receive_bytes: int = 4_194_304,
 ) -> Iterator[Peer]:
     """Run the service.
 
@@ -266,6 +269,7 @@ def serving(
         compression: of the answers.
         token: the bearer token that calls have to carry.
         port: 0 takes a free one.
+        max_receive_bytes: of a message.
     """
     peer = Peer(compiled(folder), token=token)
     pool = DescriptorPool()
@@ -280,7 +284,11 @@ def serving(
         threads,
         interceptors=[_Guard(peer)],
         compression=compression,
-        options=[("grpc.so_reuseport", 0), ("grpc.max_send_message_length", -1)],
+        options=[
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", max_receive_bytes),
+        ],
     )
     handlers = [
         _handlers(shop, pool, "shop.v1.Shop", _KINDS),
@@ -321,6 +329,34 @@ def serving(
 @contextlib.contextmanager
 def http1(context: ssl.SSLContext | None = None) -> Iterator[int]:
     """A server that speaks HTTP/1.1 alone; gives its port."""
+
+    def behave(connection: socket.socket) -> None:
+        if context is not None:
+            connection = context.wrap_socket(connection, server_side=True)
+        with connection:
+            connection.recv(1024)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with _listening(behave) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def resetting() -> Iterator[int]:
+    """A server that takes a call and closes the connection; gives its port."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(_SETTINGS)
+        got = b""
+        while b"grpc" not in got and (more := connection.recv(65_536)):
+            got += more
+
+    with _listening(behave) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def _listening(behave: Callable[[socket.socket], None]) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def run() -> None:
@@ -328,10 +364,7 @@ def http1(context: ssl.SSLContext | None = None) -> Iterator[int]:
                 while True:
                     connection, _ = listener.accept()
                     with contextlib.suppress(OSError):
-                        if context is not None:
-                            connection = context.wrap_socket(connection, server_side=True)
-                        connection.recv(1024)
-                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                        behave(connection)
                     connection.close()
 
         thread = threading.Thread(target=run, daemon=True)

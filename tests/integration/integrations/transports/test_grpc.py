@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 import uuid
@@ -29,7 +30,15 @@ from hub.net.outcome import ErrorClass, Outcome
 from hub.net.policy import AddressPolicy
 from hub.net.session import GuardedSession
 from tests.integration.integrations.transports.conformance import LARGE_BYTES, Conformance
-from tests.integration.integrations.transports.grpc_peer import TOKEN, Peer, as_text, compiled, http1, serving
+from tests.integration.integrations.transports.grpc_peer import (
+    TOKEN,
+    Peer,
+    as_text,
+    compiled,
+    http1,
+    resetting,
+    serving,
+)
 from tests.support.waiting import until
 
 
@@ -236,7 +245,7 @@ def test_a_key_that_would_travel_in_a_query_is_refused_without_being_told(call: 
         (7, ErrorClass.PROVIDER_ERROR),
         (8, ErrorClass.RATE_LIMITED),
         (13, ErrorClass.PROVIDER_ERROR),
-        (14, ErrorClass.PROVIDER_BUSY),
+        (14, ErrorClass.RESET),
         (16, ErrorClass.UNAUTHORIZED),
     ],
 )
@@ -261,9 +270,45 @@ def test_the_wait_that_a_service_asks_for_becomes_a_header(call: Caller) -> None
     trailing = {"grpc-retry-pushback-ms": "2500"}
     outcome = call("Fail", {"message": {"code": 14, "text": "later", "trailing": trailing}})
     assert outcome.headers["retry-after"] == "3"
+    assert outcome.error_class is ErrorClass.PROVIDER_BUSY
 
 
-@pytest.mark.parametrize(("code", "expected"), [(13, ErrorClass.PROVIDER_ERROR), (14, ErrorClass.RESET)])
+def test_a_service_that_passes_on_that_it_reached_nobody_may_have_done_something(call: Caller) -> None:
+    text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.9:1: Connection refused"
+    outcome = call("Fail", {"message": {"code": 14, "text": text}})
+    assert outcome.error_class is ErrorClass.RESET
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_a_port_where_nobody_listens_is_known_to_be_one(call: Caller, host: str) -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as unused:
+        port = unused.getsockname()[1]
+    outcome = call("Get", url=f"grpc://{host}:{port}")
+    assert outcome.error_class is ErrorClass.CONNECT_REFUSED
+
+
+def test_a_message_over_the_services_limit_is_not_told_as_a_long_answer(
+    tmp_path: Path, transport: GrpcTransport, session: GuardedSession
+) -> None:
+    with serving(tmp_path, max_receive_bytes=1000) as own:
+        call = Caller(transport, session, own)
+        outcome = call("Get", {"message": {"itemId": "x" * 2000}})
+    assert outcome.error_class is ErrorClass.PROVIDER_ERROR
+    assert "longer than the service allows" in outcome.message
+    assert not outcome.truncated
+
+
+def test_a_reflection_that_is_not_available_leaves_the_call_unsent(call: Caller) -> None:
+    with resetting() as port:
+        outcome = call("Get", url=f"grpc://127.0.0.1:{port}", reflection=True)
+    assert outcome.error_class is ErrorClass.PROVIDER_BUSY
+    assert outcome.message.startswith("Nothing was sent: ")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(8, ErrorClass.RESET), (13, ErrorClass.PROVIDER_ERROR), (14, ErrorClass.RESET)],
+)
 def test_what_came_before_an_error_is_kept(call: Caller, code: int, expected: ErrorClass) -> None:
     outcome = call("FailLate", {"message": {"code": code, "text": "broke", "after": 2}})
     assert outcome.error_class is expected

@@ -40,7 +40,7 @@ from hub.integrations.transports.grpc_calls.messages import (
 from hub.integrations.transports.grpc_calls.opening import Place
 from hub.integrations.transports.grpc_calls.reflection import NotToldError, files_of
 from hub.integrations.transports.grpc_calls.schema import BadSchemaError, Schema, from_text
-from hub.integrations.transports.grpc_calls.verdicts import headers_of, of_reply
+from hub.integrations.transports.grpc_calls.verdicts import headers_of, is_unconnected, of_reply
 from hub.integrations.transports.interface import Connection
 
 TRANSPORT = GrpcTransport()
@@ -385,15 +385,84 @@ _NEVER = "failed to connect to all addresses; last error: UNKNOWN: ipv4:192.0.2.
         ("Socket closed", "reset"),
         ("Stream removed (GOAWAY received; Error code: 11; Debug Text: )", "reset"),
         ("recvmsg:Connection reset by peer", "reset"),
-        ("the socket closed for today, try again tomorrow", "provider_busy"),
-        ("", "provider_busy"),
+        ("keepalive watchdog timeout", "reset"),
+        ("connection error: desc = transport: authentication handshake failed", "reset"),
+        ("connection termination: i/o timeout", "reset"),
+        ("the socket closed for today, try again tomorrow", "reset"),
+        ("upstream connect error or disconnect/reset before headers. reset reason: overflow", "reset"),
+        (_NEVER.replace("192.0.2.1", "198.51.100.7") + "Connection refused", "reset"),
+        (_NEVER.replace(":443:", ":444:") + "Connection refused", "reset"),
+        (f"while asking the store: {_NEVER}Connection refused", "reset"),
+        ("", "reset"),
     ],
-    ids=["refused", "late", "tls", "name", "alpn", "closed", "goaway", "reset", "busy", "nothing"],
+    ids=range(17),
 )
 def test_what_unavailable_means_is_read_from_grpcs_own_texts(details: str, expected: str) -> None:
-    error_class, message = of_reply(Reply(code=14, name="UNAVAILABLE", details=details))
+    reply = Reply(code=14, name="UNAVAILABLE", details=details)
+    reply.unconnected = is_unconnected(reply, ["192.0.2.2", "192.0.2.1"], 443)
+    error_class, message = of_reply(reply)
     assert error_class == expected
     assert message.endswith(".")
+
+
+def test_a_refused_address_of_version_six_is_known() -> None:
+    text = "failed to connect to all addresses; last error: UNKNOWN: ipv6:%5B2001:db8::1%5D:443: Failed"
+    reply = Reply(code=14, name="UNAVAILABLE", details=text)
+    assert is_unconnected(reply, ["2001:db8::1"], 443)
+    assert not is_unconnected(reply, ["2001:db8::1"], 44)
+    assert not is_unconnected(reply, ["2001:db8::2"], 443)
+
+
+@pytest.mark.parametrize("code", [2, 13])
+def test_what_a_service_passes_on_of_a_third_one_is_its_own_error(code: int) -> None:
+    reply = Reply(code=code, name="UNKNOWN", details=f"Exception calling application: {_NEVER}refused")
+    reply.unconnected = is_unconnected(reply, ["192.0.2.1"], 443)
+    assert of_reply(reply)[0] == "provider_error"
+
+
+@pytest.mark.parametrize(
+    ("code", "pushback", "messages", "expected"),
+    [
+        (14, "2500", [], "provider_busy"),
+        (14, "0", [], "provider_busy"),
+        (14, "-1", [], "reset"),
+        (14, "soon", [], "reset"),
+        (14, None, [], "reset"),
+        (14, "2500", [b""], "reset"),
+        (8, None, [], "rate_limited"),
+        (8, "2500", [], "rate_limited"),
+        (8, None, [b""], "reset"),
+        (8, "2500", [b""], "reset"),
+    ],
+)
+def test_a_call_is_surely_not_done_only_when_the_service_says_so_and_nothing_had_come(
+    code: int, pushback: str | None, messages: list[bytes], expected: str
+) -> None:
+    trailing = () if pushback is None else (("grpc-retry-pushback-ms", pushback),)
+    reply = Reply(code=code, name="NAME", details="no", messages=messages, trailing=trailing)
+    error_class, message = of_reply(reply)
+    assert error_class == expected
+    assert message.endswith(": no.")
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ("CLIENT: Received message larger than max (3000 vs. 1000)", "too_large"),
+        ("Stream removed (CLIENT: Received message larger than max (3000 vs. 1000))", "too_large"),
+        ("SERVER: Received message larger than max (3000 vs. 1000)", "provider_error"),
+        ("SERVER: Sent message larger than max (3000 vs. 1000)", "provider_error"),
+        ("grpc: received message larger than max (3000 vs. 1000)", "provider_error"),
+        ("gRPC message exceeds maximum size 1000: 3000", "provider_error"),
+        ("slow down", "rate_limited"),
+    ],
+    ids=["ours", "ours wrapped", "its", "its own answer", "Go", "Java", "other"],
+)
+def test_a_message_over_a_limit_says_whose_limit(details: str, expected: str) -> None:
+    error_class, message = of_reply(Reply(code=8, name="RESOURCE_EXHAUSTED", details=details))
+    assert error_class == expected
+    assert ("the service allows" in message) == (expected == "provider_error")
+    assert ("The answer is longer" in message) == (expected == "too_large")
 
 
 @pytest.mark.parametrize(

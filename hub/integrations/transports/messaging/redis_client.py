@@ -7,11 +7,10 @@ and read a reply of any length; neither takes a socket. What is needed of the pr
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any
 
 from hub.integrations.transports.dialled import Verdict, too_large
-from hub.integrations.transports.messaging.message import Inbox, write
+from hub.integrations.transports.messaging.message import write
 from hub.net.outcome import ErrorClass
 from hub.net.sockets import is_quiet
 from hub.net.trace import Phase
@@ -30,23 +29,6 @@ _BUSY = frozenset(
     {"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "OOM", "READONLY", "NOREPLICAS", "MISCONF"}
 )
 _REFUSED = frozenset({"WRONGPASS", "NOAUTH"})
-# Takes from a list what fits, in one step: what does not fit stays.
-_TAKE = """
-local out, size = {}, 0
-for i = 1, tonumber(ARGV[1]) do
-  local value = redis.call('LINDEX', KEYS[1], i - 1)
-  if not value then break end
-  size = size + #value + 64
-  if size > tonumber(ARGV[2]) and i > 1 then break end
-  if size > tonumber(ARGV[2]) then return {'!'} end
-  out[i] = value
-end
-if ARGV[3] == '1' and #out > 0 then redis.call('LTRIM', KEYS[1], #out, -1) end
-table.insert(out, 1, '=')
-return out
-"""
-# The server's own waiting ends a little before the call.
-_EARLIER_SECONDS = 0.2
 
 
 class RedisSession:
@@ -165,74 +147,14 @@ def publish(session: RedisSession, task: Task, max_bytes: int) -> bytes:
             flat += ["body", message.body]
         trim = ("MAXLEN", "~", form.max_length) if form.max_length else ()
         entry = session.ask("XADD", task.place, *trim, "*", *flat, max_bytes=max_bytes)
-        return write({"id": _text(entry)})
+        return write({"id": text_of(entry)})
     if form.list is not None:
         return write({"length": session.ask("RPUSH", task.place, message.body, max_bytes=max_bytes)})
     return write({"receivers": session.ask("PUBLISH", task.place, message.body, max_bytes=max_bytes)})
 
 
-def consume(session: RedisSession, task: Task, way: Way, max_bytes: int) -> bytes:
-    """Take from a stream or a list."""
-    inbox = Inbox(task.form.count, max_bytes)
-    wait = min(task.form.wait_seconds, max(way.deadline.remaining() - _EARLIER_SECONDS, 0))
-    if task.form.stream is not None:
-        _from_stream(session, task, inbox, wait, max_bytes)
-    else:
-        _from_list(session, task, inbox, wait, max_bytes)
-    return inbox.body()
-
-
-def _from_stream(session: RedisSession, task: Task, inbox: Inbox, wait: float, max_bytes: int) -> None:
-    form = task.form
-    block = ("BLOCK", max(int(wait * 1000), 1)) if wait else ()
-    if form.group is None:
-        head: tuple[str | int, ...] = ("XREAD",)
-        after = task.after or "0-0"
-    else:
-        head, after = ("XREADGROUP", "GROUP", form.group, "hub"), ">"
-    reply = session.ask(*head, "COUNT", form.count, *block, "STREAMS", task.place, after, max_bytes=max_bytes)
-    taken: list[bytes] = []
-    for entry, pairs in reply[0][1] if reply else []:
-        if pairs is None:  # it was deleted
-            continue
-        names = [_text(name) for name in pairs[::2]]
-        fields = dict(zip(names, pairs[1::2], strict=True))
-        body, kind = fields.pop("body", b""), fields.pop("content_type", None)
-        shown = {name: _text(value) for name, value in fields.items()}
-        if not inbox.add(body, kind and _text(kind), id=_text(entry), fields=shown or None):
-            break
-        taken.append(entry)
-    if form.group is not None and form.ack and taken:
-        session.ask("XACK", task.place, form.group, *taken, max_bytes=max_bytes)
-
-
-def _from_list(session: RedisSession, task: Task, inbox: Inbox, wait: float, max_bytes: int) -> None:
-    ends = time.monotonic() + wait
-    while True:
-        found = session.ask(
-            "EVAL",
-            _TAKE,
-            1,
-            task.place,
-            inbox.missing,
-            max_bytes,
-            int(task.form.ack),
-            max_bytes=max_bytes * 2,
-        )
-        if found[0] == b"!":
-            raise too_large(max_bytes)
-        for value in found[1:]:
-            # The script has seen to it that all of it fits, but for what JSON adds.
-            if not inbox.add(value, None) and task.form.ack:
-                session.ask("LPUSH", task.place, value, max_bytes=max_bytes)
-        left = ends - time.monotonic()
-        if len(inbox) or left <= 0:
-            return
-        # Waits until there is one, and leaves it where it is.
-        session.ask("BLMOVE", task.place, task.place, "LEFT", "LEFT", f"{left:.3f}", max_bytes=max_bytes)
-
-
-def _text(value: bytes) -> str:
+def text_of(value: bytes) -> str:
+    """A reply as text, whatever its bytes are."""
     return value.decode("utf-8", "replace")
 
 

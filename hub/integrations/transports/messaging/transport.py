@@ -16,7 +16,13 @@ from urllib.parse import unquote, urlsplit
 from hub.core.errors import FieldError, Invalid
 from hub.integrations.transports.dialled import Idle, Tls, Verdict, Way, concluded, tls_for
 from hub.integrations.transports.interface import Prepared, Transport
-from hub.integrations.transports.messaging import amqp_client, mail, mqtt_client, redis_client
+from hub.integrations.transports.messaging import (
+    amqp_client,
+    mail,
+    mqtt_client,
+    redis_client,
+    redis_consuming,
+)
 from hub.integrations.transports.messaging.amqp_client import AmqpSession
 from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
 from hub.integrations.transports.messaging.redis_client import RedisSession
@@ -268,7 +274,7 @@ def _redis(
             return b"{}"
         if task.form.action == "publish":
             return redis_client.publish(session, task, caps.max_bytes)
-        return redis_client.consume(session, task, way, caps.max_bytes)
+        return redis_consuming.consume(session, task, way, caps.max_bytes)
 
     opening = lambda: RedisSession.open(way, login.username, login.password, database, caps.max_bytes)  # noqa: E731
     return _on_kept(idle, way, opening, work, caps.max_bytes)

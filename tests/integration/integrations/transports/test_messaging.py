@@ -21,6 +21,7 @@ from hub.core.secret import Secret
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.transports.messaging import MessagingTransport
 from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
+from hub.integrations.transports.messaging.redis_client import RedisSession
 from hub.net import AddressPolicy, ErrorClass
 from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
@@ -35,6 +36,7 @@ from tests.integration.integrations.transports.message_peers import (
     running_smtp,
 )
 from tests.integration.integrations.transports.relay import Relay, relaying
+from tests.support.waiting import until
 
 AUTHORITY = trustme.CA()
 LOGIN = basic(USER, PASSWORD)
@@ -150,6 +152,66 @@ def test_a_list_gives_what_fits_and_keeps_the_rest(redis_caller: Caller, store: 
     assert store.llen("jobs") == 1
     assert redis_caller.result("pop")["messages"] == [{"text": "c" * 400}]
     assert redis_caller.result("pop")["count"] == 0
+
+
+@pytest.mark.parametrize("value", [b"\xff" * 500, b"\0" * 200], ids=["base64", "escapes"])
+def test_a_list_loses_nothing_of_what_is_too_long_as_json(
+    redis_caller: Caller, store: redis.Redis, value: bytes
+) -> None:
+    store.rpush("jobs", value, "a", "b")
+    assert redis_caller.call("pop", max_bytes=700).error_class is ErrorClass.TOO_LARGE
+    assert store.llen("jobs") == 3
+    whole = redis_caller.result("pop", max_bytes=5_000)["messages"]
+    assert [message.get("text") for message in whole[1:]] == ["a", "b"]
+
+
+def test_a_list_keeps_the_order_of_what_is_too_long_as_json(redis_caller: Caller, store: redis.Redis) -> None:
+    values = ["a", *(f"{number}" + "\0" * 100 for number in range(4))]
+    store.rpush("jobs", *values)
+    assert redis_caller.result("pop", max_bytes=1_000)["messages"] == [{"text": "a"}, {"text": values[1]}]
+    assert store.lrange("jobs", 0, -1) == values[2:]
+
+
+def test_two_that_take_from_a_list_at_once_share_it(
+    redis_caller: Caller, store: redis.Redis, valkey_url: str
+) -> None:
+    """Another one takes the beginning between the look and the taking."""
+    store.rpush("jobs", "a", "b", "c")
+    ask = RedisSession.ask
+    first = threading.Event()
+
+    def interrupted(session: RedisSession, *command: Any, max_bytes: int) -> Any:
+        found = ask(session, *command, max_bytes=max_bytes)
+        if command[0] == "EVAL" and not first.is_set():
+            first.set()
+            assert store.lpop("jobs") == "a"
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RedisSession, "ask", interrupted)
+        assert redis_caller.result("pop")["messages"] == [{"text": "b"}, {"text": "c"}]
+    assert first.is_set()
+    assert store.llen("jobs") == 0
+
+
+def test_what_was_taken_from_a_list_is_answered_whatever_the_server_says_then(
+    redis_caller: Caller, store: redis.Redis, redis_relay: Relay
+) -> None:
+    redis_caller.result("push", {"text": "x"})
+    ask = RedisSession.ask
+    asked: list[str] = []
+
+    def held(session: RedisSession, *command: Any, max_bytes: int) -> Any:
+        if command[0] == "EVAL" and asked.count("EVAL") == 1:
+            redis_relay.held.set()
+        asked.append(command[0])
+        return ask(session, *command, max_bytes=max_bytes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RedisSession, "ask", held)
+        assert redis_caller.result("pop", timeout=1.0)["messages"] == [{"text": "x"}]
+    assert redis_relay.held.is_set()
+    until(lambda: store.llen("jobs") == 0)
 
 
 def test_waiting_for_a_list_ends_with_the_first_element(redis_caller: Caller, store: redis.Redis) -> None:

@@ -1,0 +1,119 @@
+"""Taking messages from streams and lists of Redis and Valkey.
+
+Promises: what does not fit into the answer, and all of it when there is none, stays where it was and in its order. When
+the connection breaks while messages are taken away, they are answered all the same: rather twice than never.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from hub.integrations.transports.dialled import too_large
+from hub.integrations.transports.messaging.message import Inbox
+from hub.integrations.transports.messaging.redis_client import text_of
+from hub.net.cancellation import Cancelled
+
+if TYPE_CHECKING:
+    from hub.integrations.transports.dialled import Way
+    from hub.integrations.transports.messaging.redis_client import RedisSession
+    from hub.integrations.transports.messaging.tasks import Task
+
+# The beginning of a list, as far as it may fit. Only here it is known how long a message is as JSON: what really fits
+# is taken in a second step.
+_LOOK = """
+local out, size = {'='}, 0
+for i = 1, tonumber(ARGV[1]) do
+  local value = redis.call('LINDEX', KEYS[1], i - 1)
+  if not value then break end
+  size = size + #value + 64
+  if size > tonumber(ARGV[2]) then
+    if i == 1 then return {'!'} end
+    break
+  end
+  out[i + 1] = value
+end
+return out
+"""
+# Takes these from the beginning of a list, if they still are its beginning: another one may have come first.
+_TAKE = """
+local now = redis.call('LRANGE', KEYS[1], 0, #ARGV - 1)
+for i = 1, #ARGV do
+  if now[i] ~= ARGV[i] then return 0 end
+end
+redis.call('LTRIM', KEYS[1], #ARGV, -1)
+return 1
+"""
+# The server's own waiting ends a little before the call.
+_EARLIER_SECONDS = 0.2
+
+
+def consume(session: RedisSession, task: Task, way: Way, max_bytes: int) -> bytes:
+    """Take from a stream or a list."""
+    wait = min(task.form.wait_seconds, max(way.deadline.remaining() - _EARLIER_SECONDS, 0))
+    if task.form.stream is not None:
+        return _from_stream(session, task, wait, max_bytes).body()
+    return _from_list(session, task, wait, max_bytes).body()
+
+
+def _from_stream(session: RedisSession, task: Task, wait: float, max_bytes: int) -> Inbox:
+    form, inbox = task.form, Inbox(task.form.count, max_bytes)
+    block = ("BLOCK", max(int(wait * 1000), 1)) if wait else ()
+    if form.group is None:
+        head: tuple[str | int, ...] = ("XREAD",)
+        after = task.after or "0-0"
+    else:
+        head, after = ("XREADGROUP", "GROUP", form.group, "hub"), ">"
+    reply = session.ask(*head, "COUNT", form.count, *block, "STREAMS", task.place, after, max_bytes=max_bytes)
+    taken: list[bytes] = []
+    for entry, pairs in reply[0][1] if reply else []:
+        if pairs is None:  # it was deleted
+            continue
+        names = [text_of(name) for name in pairs[::2]]
+        fields = dict(zip(names, pairs[1::2], strict=True))
+        body, kind = fields.pop("body", b""), fields.pop("content_type", None)
+        shown = {name: text_of(value) for name, value in fields.items()}
+        if not inbox.add(body, kind and text_of(kind), id=text_of(entry), fields=shown or None):
+            break
+        taken.append(entry)
+    if form.group is not None and form.ack and taken:
+        session.ask("XACK", task.place, form.group, *taken, max_bytes=max_bytes)
+    return inbox
+
+
+def _from_list(session: RedisSession, task: Task, wait: float, max_bytes: int) -> Inbox:
+    ends = time.monotonic() + wait
+    while True:
+        inbox = Inbox(task.form.count, max_bytes)
+        fitting = _first_of(session, task, inbox, max_bytes)
+        if fitting:
+            if not task.form.ack or _settled(session, ("EVAL", _TAKE, 1, task.place, *fitting), max_bytes):
+                return inbox
+            continue
+        left = ends - time.monotonic()
+        if left <= 0:
+            return inbox
+        # Waits until there is one, and leaves it where it is.
+        session.ask("BLMOVE", task.place, task.place, "LEFT", "LEFT", f"{left:.3f}", max_bytes=max_bytes)
+
+
+def _first_of(session: RedisSession, task: Task, inbox: Inbox, max_bytes: int) -> list[bytes]:
+    """Fill the inbox from the beginning of a list; returns the elements that fitted."""
+    found = session.ask("EVAL", _LOOK, 1, task.place, inbox.missing, max_bytes, max_bytes=max_bytes * 2)
+    if found[0] == b"!":
+        raise too_large(max_bytes)
+    fitting: list[bytes] = []
+    for value in found[1:]:
+        if not inbox.add(value, None):
+            break
+        fitting.append(value)
+    return fitting
+
+
+def _settled(session: RedisSession, command: tuple[str | bytes | int, ...], max_bytes: int) -> Any:
+    """Take messages away that will be answered; true as well when nobody knows whether they are away."""
+    try:
+        return session.ask(*command, max_bytes=max_bytes)
+    except (OSError, Cancelled):
+        session.close()
+        return True

@@ -93,8 +93,10 @@ def _from_list(session: RedisSession, task: Task, wait: float, max_bytes: int) -
         left = ends - time.monotonic()
         if left <= 0:
             return inbox
-        # Waits until there is one, and leaves it where it is.
-        session.ask("BLMOVE", task.place, task.place, "LEFT", "LEFT", f"{left:.3f}", max_bytes=max_bytes)
+        # Waits until there is one, and leaves it where it is. A timeout of 0 would have no end.
+        session.ask(
+            "BLMOVE", task.place, task.place, "LEFT", "LEFT", f"{max(left, 0.001):.3f}", max_bytes=max_bytes
+        )
 
 
 def _first_of(session: RedisSession, task: Task, inbox: Inbox, max_bytes: int) -> list[bytes]:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import base64
 import importlib.util
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -11,12 +12,13 @@ import pytest
 from hub.core.errors import FieldError, Invalid
 from hub.integrations.transports.dialled import Verdict
 from hub.integrations.transports.interface import Connection
-from hub.integrations.transports.messaging import MessagingTransport, mail, message
+from hub.integrations.transports.messaging import MessagingTransport, mail, message, redis_consuming
 from hub.integrations.transports.messaging import transport as module
 from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
 from hub.integrations.transports.messaging.mail import Attachment, Mail
 from hub.integrations.transports.messaging.message import BoundedSocket, Inbox
 from hub.net.outcome import ErrorClass
+from hub.net.sockets import Deadline
 
 
 def prepared(form: dict[str, Any], given: Any, url: str = "redis://h") -> Any:
@@ -225,6 +227,36 @@ def test_an_inbox_takes_what_fits() -> None:
 )
 def test_a_body_is_shown_as_what_it_is(body: bytes, content_type: str | None, shown: dict[str, Any]) -> None:
     assert message.shown(body, content_type) == shown
+
+
+class EmptyList:
+    """A Redis whose lists are empty.
+
+    Args:
+        now: the clock; it goes on while somebody waits.
+    """
+
+    def __init__(self, now: list[float]) -> None:
+        self.now = now
+        self.waits: list[float] = []
+
+    def ask(self, *command: Any, max_bytes: int) -> list[bytes]:
+        if command[0] == "BLMOVE":
+            self.waits.append(float(command[-1]))
+            self.now[0] += 1
+        return [b"="]
+
+
+def test_the_rest_of_a_wait_is_never_the_zero_that_redis_takes_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [5.0]
+    monkeypatch.setattr(redis_consuming.time, "monotonic", lambda: now[0])
+    form = {"action": "consume", "list": "l", "wait_seconds": 0.0002}
+    server: Any = EmptyList(now)
+    way = cast("Any", SimpleNamespace(deadline=Deadline(10)))
+    found = redis_consuming.consume(server, prepared(form, None).wire, way, 1_000)
+    assert (found, server.waits) == (b'{"count":0,"messages":[]}', [0.001])
 
 
 class Endless:

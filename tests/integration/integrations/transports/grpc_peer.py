@@ -356,6 +356,19 @@ def resetting() -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def silent(said: bytes) -> Iterator[int]:
+    """A server that says this and then nothing until the other side closes; gives its port."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(said)
+        while connection.recv(65_536):
+            pass
+
+    with _listening(behave) as port:
+        yield port
+
+
+@contextlib.contextmanager
 def _listening(behave: Callable[[socket.socket], None]) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -38,6 +38,7 @@ from tests.integration.integrations.transports.grpc_peer import (
     http1,
     resetting,
     serving,
+    silent,
 )
 from tests.support.waiting import until
 
@@ -187,6 +188,26 @@ def test_a_stream_ends_after_the_time_that_was_given_to_it(call: Caller) -> None
     )
     assert 1 <= len(body_of(outcome)["messages"]) <= 25
     assert outcome.timings.total_ms < 3000
+
+
+def test_a_stream_in_which_nothing_came_in_its_time_is_empty(call: Caller) -> None:
+    outcome = call(
+        "List", {"message": {"count": 1, "pauseMs": 1500}}, operation={"collect": {"seconds": 0.4}}
+    )
+    assert body_of(outcome) == {"messages": []}
+
+
+@pytest.mark.parametrize("said", [b"", b"\x00"], ids=["nothing", "half a frame"])
+def test_a_stream_of_a_port_that_is_silent_is_no_quiet_stream(call: Caller, said: bytes) -> None:
+    with silent(said) as port:
+        outcome = call(
+            "List",
+            {"message": {"count": 1}},
+            operation={"collect": {"seconds": 0.4}},
+            url=f"grpc://127.0.0.1:{port}",
+        )
+    assert outcome.error_class is ErrorClass.TIMEOUT
+    assert "messages" not in json.loads(outcome.body)
 
 
 def test_a_stream_of_messages_is_sent(call: Caller) -> None:

@@ -28,6 +28,21 @@ def release_held(conn: Connection, integration_id: uuid.UUID) -> list[uuid.UUID]
     return [row.id for row in rows]
 
 
+def release_orphans(conn: Connection, integration_id: uuid.UUID) -> list[uuid.UUID]:
+    """Make due whatever waited for an integration that is deleted now: it fails with that reason.
+
+    Served by execution_held_idx; the ids released.
+    """
+    rows = conn.execute(
+        text(
+            "UPDATE hub.execution SET state = 'due', reason = NULL, due_at = now()"
+            " WHERE integration_id = :integration AND state = 'held' RETURNING id"
+        ),
+        {"integration": integration_id},
+    )
+    return [row.id for row in rows]
+
+
 def release_needing_reauth(
     conn: Connection, integration_ids: Collection[uuid.UUID], *, only_granted: bool = False
 ) -> list[uuid.UUID]:
@@ -36,20 +51,23 @@ def release_needing_reauth(
     Args:
         conn: a connection inside a transaction.
         integration_ids: which ones.
-        only_granted: look whether they are granted by now; the lock orders this with the moment when they are.
+        only_granted: look whether they are granted by now, or deleted; the locks order this with the moment when they
+            are.
     """
     granted = ""
     if only_granted:
-        conn.execute(
-            text(
-                "SELECT 1 FROM hub.integration_grant WHERE integration_id = ANY (CAST(:ids AS uuid[]))"
-                " ORDER BY integration_id FOR SHARE"
-            ),
-            {"ids": list(integration_ids)},
-        )
+        for table, column in (("integration_grant", "integration_id"), ("integration", "id")):
+            conn.execute(
+                text(
+                    f"SELECT 1 FROM hub.{table} WHERE {column} = ANY (CAST(:ids AS uuid[]))"  # noqa: S608 - our own names
+                    f" ORDER BY {column} FOR SHARE"
+                ),
+                {"ids": list(integration_ids)},
+            )
         granted = (
-            " AND EXISTS (SELECT 1 FROM hub.integration_grant g"
+            " AND (EXISTS (SELECT 1 FROM hub.integration_grant g"
             " WHERE g.integration_id = execution.integration_id AND g.state = 'active')"
+            " OR NOT EXISTS (SELECT 1 FROM hub.integration i WHERE i.id = execution.integration_id))"
         )
     rows = conn.execute(
         text(

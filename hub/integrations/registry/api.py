@@ -14,7 +14,7 @@ from hub.core.errors import Conflict, Invalid
 from hub.core.ids import new_uuid
 from hub.integrations.executions import views as execution_views
 from hub.integrations.executions.quota_store import find_usage
-from hub.integrations.executions.release_store import release_held
+from hub.integrations.executions.release_store import release_orphans
 from hub.integrations.executions.schemas import TestIn, TestOutcome, Usage
 from hub.integrations.grants import revocation
 from hub.integrations.pipeline import chain
@@ -130,7 +130,7 @@ def delete_integration(
         # What somebody changes between the two is not what was meant.
         meant = None if if_match is None else row.version
         service.remove(conn, hub.vault, caller.tenant_id, row.id, version=meant, removed_by=caller.key_id)
-        released = release_held(conn, row.id)
+        released = release_orphans(conn, row.id)
     revocation.revoke(workshop.tools.session, SystemClock(), given_back)
     if released:
         hub.ring(TaskName.EXECUTIONS_RUN)

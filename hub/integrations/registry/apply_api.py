@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from hub.integrations.executions.release_store import release_held
+from hub.integrations.executions.release_store import release_held, release_needing_reauth
 from hub.integrations.forms import Form
 from hub.integrations.registry import applying
-from hub.integrations.registry.changing import Writer
+from hub.integrations.registry.changing import Writer, has_other_credentials
 from hub.integrations.registry.schemas import Change
 from hub.integrations.services import Workshop
 from hub.queue.contracts import TaskName
@@ -62,6 +62,15 @@ def apply_integrations(
                 for step in steps:
                     if step.current is not None:
                         release_held(conn, step.current.id)
+            renewed = [
+                step.current.id
+                for step in steps
+                if step.current is not None
+                and step.definition is not None
+                and has_other_credentials(step.definition)
+            ]
+            if renewed:
+                resumed = bool(release_needing_reauth(conn, renewed)) or resumed
         if resumed:
             hub.ring(TaskName.EXECUTIONS_RUN)
     data = [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from hub.integrations.registry.definition import Definition
     from hub.integrations.registry.schemas import Integration, IntegrationUpdate
     from hub.integrations.services import Bench
     from hub.web.services import Services
@@ -40,6 +41,11 @@ def integration_uuid(text: str) -> uuid.UUID:
 def shown(hub: Services, conn: Connection, row: Row[Any]) -> Integration:
     """An integration as it is answered; of its secrets only last4 and fingerprint."""
     return views.integration(row, hub.vault.describe(conn, row.tenant_id, list(secret_ids(row).values())))
+
+
+def has_other_credentials(definition: Definition) -> bool:
+    """Does a change bring other ones? With them what waits for a person may work; the next call finds out."""
+    return "auth" in definition.columns or bool(definition.secrets)
 
 
 def change(
@@ -70,8 +76,7 @@ def change(
     with hub.engine.begin() as conn:
         row = service.change(conn, hub.vault, current, definition, changed_by=caller.key_id, action=action)
         resumed = service.resumes(current, row) and bool(release_held(conn, row.id))
-        if "auth" in definition.columns or definition.secrets:
-            # With other credentials it may work; the next call finds out.
+        if has_other_credentials(definition):
             resumed = bool(release_needing_reauth(conn, [row.id])) or resumed
         changed = shown(hub, conn, row)
     if resumed:

@@ -18,7 +18,12 @@ Result = TypeVar("Result")
 
 
 def run_pump(
-    task: TaskName, source: Source[Job, Result], runner: Runner[Job, Result], *, capacity: int
+    task: TaskName,
+    source: Source[Job, Result],
+    runner: Runner[Job, Result],
+    *,
+    capacity: int,
+    reserve: int = 0,
 ) -> dict[str, Any]:
     """Serve a queue until nothing is due; what comes back is what Flower shows.
 
@@ -27,6 +32,7 @@ def run_pump(
         source: claims and records.
         runner: makes the calls.
         capacity: calls in flight at most.
+        reserve: calls beyond that for rows which others crowd out.
     """
     settings = get_settings()
     pump = Pump(
@@ -35,6 +41,7 @@ def run_pump(
         runner,
         context.get_bell(),
         capacity=capacity,
+        reserve=reserve,
         slice_seconds=settings.pump_slice_seconds,
         linger=settings.pump_linger_ms / 1000,
         grace=settings.worker_grace_seconds,

@@ -178,18 +178,26 @@ class Ledger:
 
     # -- claim ----------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _claim(self) -> TextClause:
+    def lease(self, chosen: str) -> TextClause:
+        """A statement that leases rows, for `owner` and `lease` seconds, and returns them.
+
+        Args:
+            chosen: a query of the ids, which locks them and passes over those that are locked.
+        """
         returning = ", ".join(("id", "tenant_id", "fence", "attempt", "step", *self.columns))
         return text(f"""
             UPDATE {SCHEMA}.{self.table}
                SET state = 'leased', lease_owner = :owner, lease_until = now() + make_interval(secs => :lease),
                    fence = fence + 1, attempt = attempt + 1
-             WHERE id = ANY (ARRAY(
+             WHERE id = ANY (ARRAY({chosen}))
+            RETURNING {returning}""")
+
+    @cached_property
+    def _claim(self) -> TextClause:
+        return self.lease(f"""
                    SELECT id FROM {SCHEMA}.{self.table}
                     WHERE state = 'due' AND due_at <= now()
-                    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED))
-            RETURNING {returning}""")
+                    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED""")
 
     def claim(self, conn: Connection, *, owner: str, limit: int, lease: float) -> Sequence[Row[Any]]:
         """Lease up to `limit` due rows, oldest first. Served by `<table>_due_idx`.

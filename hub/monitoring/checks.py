@@ -22,6 +22,7 @@ from hub.monitoring import store
 from hub.monitoring.health import Health, Rules, Status, Verdict, judge, next_health, reason_of
 from hub.net.outcome import ErrorClass
 from hub.queue.attempts import attempt_of, interrupted_attempt
+from hub.queue.work import Source
 
 if TYPE_CHECKING:
     import uuid
@@ -104,8 +105,8 @@ def make_runner(tools: Tools, clock: Clock, *, capacity: int, lease: float) -> T
     return ThreadRunner(work, interrupted, capacity=capacity, patience=lambda _job: lease)
 
 
-class CheckSource:
-    """Implements `hub.queue.pump.Source` on the ledger of check runs.
+class CheckSource(Source["Job", "Result"]):
+    """The pump's source on the ledger of check runs.
 
     Args:
         engine: the database.

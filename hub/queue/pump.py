@@ -7,6 +7,9 @@ receiver makes the other wait:
     feeder ──jobs──▶ runner (the calling thread) ──outcomes──▶ recorder
     claims rows      makes calls                               writes completions
 
+A pump that is full looks for rows that others crowd out: `reserve` further calls are theirs, so that one slow service
+does not hold up all that use the same workers.
+
 It ends when nothing has been due for `linger` seconds (at once if there was nothing at all), when its slice is over
 (then it rings again), or when the worker shuts down (then rows not yet started are handed back, and calls in flight
 get `grace` seconds).
@@ -24,12 +27,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
+from hub.queue.recorder import BATCH, Recorder, insist, reason_of, rest
 from hub.queue.work import Job, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from hub.queue.bell import Bell
     from hub.queue.contracts import TaskName
@@ -41,11 +45,8 @@ log = logging.getLogger(__name__)
 _LOOK = 0.005
 #: A pump looks at the database at least this often while it lives, whatever the bell says, seconds.
 _LOOK_ANYWAY = 0.25
-_BATCH = 500
-#: A thread of a pump that had little to do in one transaction rests for as long as that took, so that the next one
-#: carries more; at most this long, seconds.
-_REST = 0.02
-_LITTLE = _BATCH // 8
+#: A full pump looks for rows that are crowded out this often, seconds.
+_LOOK_BESIDE = 0.05
 #: How long a pump whose slice is over looks for a moment without calls in flight. Ending amid slow ones would stop new
 #: claims in this process until the last of them is back.
 _OVERTIME = 60.0
@@ -73,6 +74,7 @@ class Pump(Generic[Job, Result]):
         runner: makes calls.
         bell: the doorbell.
         capacity: calls in flight at most.
+        reserve: calls beyond that for rows which others crowd out.
         slice_seconds: longest life.
         linger: seconds to wait for more work when there is none.
         grace: seconds for calls in flight at shutdown.
@@ -88,6 +90,7 @@ class Pump(Generic[Job, Result]):
         bell: Bell,
         *,
         capacity: int,
+        reserve: int = 0,
         slice_seconds: float,
         linger: float,
         grace: float,
@@ -99,13 +102,14 @@ class Pump(Generic[Job, Result]):
         self._runner = runner
         self._bell = bell
         self._capacity = capacity
+        self._reserve = reserve
         self._ends = time.monotonic() + slice_seconds
         self._linger = linger
         self._grace = grace
         self._stopping = stopping
         self._alive = alive
         self._inbox: queue.SimpleQueue[list[Job]] = queue.SimpleQueue()
-        self._outbox: queue.SimpleQueue[list[Result] | None] = queue.SimpleQueue()
+        self._recorder = Recorder(source, self._recorded)
         self._room = threading.Condition()
         self._held = 0  # claimed and not yet recorded
         self._feeding = True
@@ -115,6 +119,7 @@ class Pump(Generic[Job, Result]):
         self._more = True
         self._awake = True
         self._looked = 0.0
+        self._looked_beside = 0.0
         self._idle_since = time.monotonic()
         self._trouble = 0
         self.report = Report()
@@ -127,7 +132,9 @@ class Pump(Generic[Job, Result]):
             _running.add(self._task)
         self._bell.wake(self._task)
         feeder = threading.Thread(target=self._guard, args=(self._feed,), name="feeder", daemon=True)
-        recorder = threading.Thread(target=self._guard, args=(self._record,), name="recorder", daemon=True)
+        recorder = threading.Thread(
+            target=self._guard, args=(self._recorder.run,), name="recorder", daemon=True
+        )
         feeder.start()
         recorder.start()
         try:
@@ -139,7 +146,7 @@ class Pump(Generic[Job, Result]):
             feeder.join()
             # A claim that was under way when everything else had ended.
             self._hand_back_waiting()
-            self._outbox.put(None)
+            self._recorder.end()
             recorder.join()
             with _running_lock:
                 _running.discard(self._task)
@@ -175,7 +182,7 @@ class Pump(Generic[Job, Result]):
             self._start_waiting()
             finished = self._runner.poll(0.05)
             if finished:
-                self._outbox.put(finished)
+                self._recorder.put(finished)
             elif not self._feeding and not self._runner.in_flight and self._inbox.empty():
                 return
 
@@ -197,18 +204,24 @@ class Pump(Generic[Job, Result]):
         self._hand_back_waiting()
         while self._runner.in_flight and time.monotonic() < deadline:
             if finished := self._runner.poll(0.05):
-                self._outbox.put(finished)
+                self._recorder.put(finished)
             self._hand_back_waiting()
         if interrupted := self._runner.abort():
-            self._outbox.put(interrupted)
+            self._recorder.put(interrupted)
 
     def _hand_back_waiting(self) -> None:
         waiting: list[Job] = []
         while not self._inbox.empty():
             waiting.extend(self._inbox.get_nowait())
         if waiting:
-            _insist(self._source.hand_back(waiting), "hand rows back", until=time.monotonic() + 2)
+            insist(self._source.hand_back(waiting), "hand rows back", until=time.monotonic() + 2)
             self.report.handed_back += len(waiting)
+
+    def _recorded(self, results: int, written: int) -> None:
+        self.report.recorded += written
+        with self._room:
+            self._held -= results
+            self._room.notify()
 
     # -- feeder -----------------------------------------------------------------------------------------------------
 
@@ -220,10 +233,10 @@ class Pump(Generic[Job, Result]):
                 break
             room = self._capacity - self._held
             # Small claims cost as much as large ones: wait until an eighth of the room is free.
-            if room < max(1, min(_BATCH, self._capacity) // 8):
+            if room < max(1, min(BATCH, self._capacity) // 8):
                 self._wait_for_room()
             elif self._news(now):
-                self._claim(min(room, _BATCH))
+                self._claim(min(room, BATCH))
             # A ring that another pump has answered already brings nothing: the next message need not wait for it.
             elif self.report.claimed and self._idle_for(now) <= self._linger:
                 time.sleep(_LOOK)
@@ -239,7 +252,12 @@ class Pump(Generic[Job, Result]):
             self._bell.call_help(self._task)
             self._awake = False
         with self._room:
-            self._room.wait(0.05)
+            self._room.wait(_LOOK_BESIDE)
+        room = self._capacity + self._reserve - self._held
+        now = time.monotonic()
+        if self._reserve and room > 0 and self._feeding and now - self._looked_beside >= _LOOK_BESIDE:
+            self._looked_beside = now
+            self._take(lambda: self._source.claim_beside(min(room, BATCH)))
 
     def _news(self, now: float) -> bool:
         """Is a look at the database worth it?"""
@@ -261,98 +279,29 @@ class Pump(Generic[Job, Result]):
 
     def _claim(self, limit: int) -> None:
         self._looked = time.monotonic()
-        try:
+
+        def claim() -> list[Job]:
+            self._more = True
             jobs, self._more = self._source.claim(limit)
+            return jobs
+
+        if taken := self._take(claim):
+            self._idle_since = self._looked
+            rest(self._looked, taken)
+
+    def _take(self, claim: Callable[[], list[Job]]) -> int:
+        try:
+            jobs = claim()
         except SQLAlchemyError as error:
             self._trouble += 1
-            self._more = True
-            log.warning("Could not claim (%s); trying again.", _reason(error))
+            log.warning("Could not claim (%s); trying again.", reason_of(error))
             time.sleep(min(2.0, 0.1 * 2**self._trouble))
-            return
+            return 0
         self._trouble = 0
         if jobs:
-            self._idle_since = self._looked
             with self._room:
                 self._held += len(jobs)
             self.report.claimed += len(jobs)
             self._inbox.put(jobs)
             self._runner.wake()
-            _rest(self._looked, len(jobs))
-
-    # -- recorder -----------------------------------------------------------------------------------------------------
-
-    def _record(self) -> None:
-        last = False
-        while not last:
-            batch = self._outbox.get()
-            results: list[Result] = []
-            while True:
-                if batch is None:
-                    last = True
-                else:
-                    results.extend(batch)
-                if last or len(results) >= _BATCH:
-                    break
-                try:
-                    batch = self._outbox.get_nowait()
-                except queue.Empty:
-                    break
-            started = time.monotonic()
-            for start in range(0, len(results), _BATCH):
-                part = results[start : start + _BATCH]
-                self.report.recorded += self._write(part)
-                with self._room:
-                    self._held -= len(part)
-                    self._room.notify()
-            if not last:
-                _rest(started, len(results))
-
-    def _write(self, results: Sequence[Result]) -> int:
-        """Record results; how many were. One that the database cannot store does not cost its neighbours theirs."""
-        try:
-            action = self._source.record(results)
-        except Exception as error:  # noqa: BLE001 - what strangers answered must not end the pump of all
-            return self._one_by_one(results, type(error).__name__)
-        try:
-            return len(results) if _insist(action, "record results", until=time.monotonic() + 30) else 0
-        except DataError as error:
-            return self._one_by_one(results, _reason(error))
-        except UnicodeError as error:
-            # The driver's, which is none of SQLAlchemy's; its text quotes what it could not encode.
-            return self._one_by_one(results, type(error).__name__)
-
-    def _one_by_one(self, results: Sequence[Result], reason: str) -> int:
-        if len(results) > 1:
-            return sum(self._write([result]) for result in results)
-        log.error("A result cannot be stored (%s); its lease will lapse.", reason)
-        return 0
-
-
-def _rest(since: float, done: int) -> None:
-    if done < _LITTLE:
-        time.sleep(min(_REST, time.monotonic() - since))
-
-
-def _insist(action: Callable[[], None], what: str, *, until: float) -> bool:
-    """Run a write until it succeeds or the time is over; afterwards the rows' leases lapse and the sweep has them."""
-    delay = 0.1
-    while True:
-        try:
-            action()
-        except DataError:
-            raise  # it would not fit next time either
-        except SQLAlchemyError as error:
-            if time.monotonic() > until:
-                log.error("Gave up to %s (%s); their leases will lapse.", what, _reason(error))  # noqa: TRY400
-                return False
-            log.warning("Could not %s (%s); trying again.", what, _reason(error))
-            time.sleep(delay)
-            delay = min(2.0, delay * 2)
-        else:
-            return True
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    """The driver's first line: SQLAlchemy's own text holds the statement and its parameters."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"
+        return len(jobs)

@@ -24,6 +24,14 @@ class Source(Protocol[Job, Result_contra]):
         """Decide what becomes of finished jobs; the returned action writes it and may be repeated."""
         ...
 
+    def weigh(self, result: Result_contra) -> int:  # noqa: ARG002 - for those who override it
+        """About how many bytes recording this result takes, when that may be many; 0 when it is always few."""
+        return 0
+
+    def claim_beside(self, limit: int) -> list[Job]:  # noqa: ARG002 - for those who override it
+        """Lease up to `limit` rows that what fills the pump keeps waiting; none when nothing crowds others out."""
+        return []
+
     def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
         """The same for jobs that were claimed and never started."""
         ...

@@ -15,6 +15,7 @@ from hub.db.ledger import Attempt, Completion
 from hub.db.states import State
 from hub.net.outcome import Outcome
 from hub.queue.attempts import attempt_of, interrupted_attempt
+from hub.queue.work import Source
 from hub.webhooks import store
 from hub.webhooks.admission import Ended
 from hub.webhooks.breaker import Breakers, pause
@@ -55,7 +56,7 @@ _FULL_WAIT = 0.005
 _HELD_AGE = 0.5
 
 
-class DeliverySource:
+class DeliverySource(Source["Job", "Result"]):
     """Claims from the ledgers of messages and deliveries, and records.
 
     Args:

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from hub.integrations.threads import ThreadRunner
 
 
+#: An integration that has so great a part of a worker's calls leaves the reserve to others.
+_CROWD = 8
+#: The reserve: such a part of the calls, beyond them.
+_RESERVE = 4
+
+
+def _reserve() -> int:
+    return max(1, get_settings().execute_in_flight // _RESERVE)
+
+
 @lru_cache(maxsize=1)
 def _under_way() -> CallsUnderWay:
     return CallsUnderWay()
@@ -36,7 +46,7 @@ def _runner() -> ThreadRunner[Job, Result]:
     return make_runner(
         context.get_tools(),
         SystemClock(),
-        capacity=settings.execute_in_flight,
+        capacity=settings.execute_in_flight + _reserve(),
         lease=settings.lease_seconds,
         under_way=_under_way(),
         finish=_source().finish,
@@ -58,6 +68,7 @@ def _source() -> ExecutionSource:
         rng=Random(),  # noqa: S311 - jitter, not a secret
         owner=context.owner(),
         lease=get_settings().lease_seconds,
+        crowd=max(1, get_settings().execute_in_flight // _CROWD),
         announce=context.get_announcer().announce,
         teller=context.get_announcer(),
         alarm=_alarm().set,
@@ -69,5 +80,9 @@ def run_executions(_payload: Doorbell) -> dict[str, Any]:
     """Make due executions until there are none."""
     with Watch(get_engine(), _under_way()):
         return run_pump(
-            TaskName.EXECUTIONS_RUN, _source(), _runner(), capacity=get_settings().execute_in_flight
+            TaskName.EXECUTIONS_RUN,
+            _source(),
+            _runner(),
+            capacity=get_settings().execute_in_flight,
+            reserve=_reserve(),
         )

@@ -91,6 +91,8 @@ execution = Table(
     Index("execution_flow_idx", "flow_id", "id", postgresql_where=sql("flow_id IS NOT NULL")),
     Index("execution_event_idx", "event_id", postgresql_where=sql("event_id IS NOT NULL")),
     Index("execution_schedule_idx", "schedule_id", "id", postgresql_where=sql("schedule_id IS NOT NULL")),
+    # What a full worker takes beside those that fill it.
+    Index("execution_due_integration_idx", "integration_id", "due_at", postgresql_where=sql("state = 'due'")),
     Index("execution_held_idx", "integration_id", postgresql_where=sql("state = 'held'")),
     postgresql_partition_by="RANGE (id)",
 )

@@ -7,11 +7,13 @@ rows whose lease was still ours, the counters, and what is announced of them.
 from __future__ import annotations
 
 import sys
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from hub.core.errors import HubError
 from hub.db.states import State
 from hub.integrations.executions import store
+from hub.integrations.executions.crowding import Crowding
 from hub.integrations.executions.ending import completion, end_of, given_up, no_answer, sample, spent, tell
 from hub.integrations.executions.job import CALL_SHARE, Ended, Job, Verdict
 from hub.integrations.executions.keeping import keep_attempt, keep_end
@@ -23,15 +25,15 @@ from hub.integrations.pipeline.call import Stopped
 from hub.integrations.pipeline.chain import Made
 from hub.integrations.pipeline.retry import Decision, next_attempt
 from hub.queue.attempts import attempt_of
+from hub.queue.work import Source
 from hub.web.bodies import parse_strict
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Callable, Sequence
     from datetime import datetime
     from random import Random
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Row
 
     from hub.core.clock import Clock
     from hub.db.ledger import Attempt, Completion
@@ -42,12 +44,15 @@ if TYPE_CHECKING:
 
 #: Nesting that Python reads and writes without coming near its recursion limit; every door takes less.
 _MAX_DEPTH = 512
+#: Integrations that one look for those that are crowded out goes through.
+_LOOKED_AT = 200
+_NIL = uuid.UUID(int=0)
 #: Bytes of a failed answer that its attempt keeps.
 _EXCERPT = 16_384
 
 
-class ExecutionSource:
-    """Implements `hub.queue.pump.Source` on the ledger of executions.
+class ExecutionSource(Source["Job", "Result"]):
+    """The pump's source on the ledger of executions.
 
     Args:
         engine: the database.
@@ -58,6 +63,7 @@ class ExecutionSource:
         lease: seconds that a claim lasts.
         announce: tells others of ended executions.
         teller: makes what is told, where it costs nobody else.
+        crowd: executions under way from which on an integration waits while others are crowded out; None: no such.
         alarm: is told in how many seconds something that was put off falls due.
     """
 
@@ -70,6 +76,7 @@ class ExecutionSource:
         rng: Random,
         owner: str,
         lease: float,
+        crowd: int | None = None,
         announce: Announce | None = None,
         teller: Teller | None = None,
         alarm: Callable[[float], object] | None = None,
@@ -80,6 +87,8 @@ class ExecutionSource:
         self._rng = rng
         self._owner = owner
         self._lease = lease
+        self._crowding = None if crowd is None else Crowding(crowd)
+        self._seen = _NIL
         self._announce = announce
         self._teller = teller
         self._alarm = alarm
@@ -88,36 +97,56 @@ class ExecutionSource:
         """Lease up to `limit` executions, each with its integration as it is now."""
         with self._engine.begin() as conn:
             rows = store.EXECUTIONS.claim(conn, owner=self._owner, limit=limit, lease=self._lease)
-            if not rows:
-                return [], False
-            targets = self._directory.targets(conn, [(row.tenant_id, row.integration_id) for row in rows])
-            jobs = [
-                Job(
-                    row.id,
-                    row.tenant_id,
-                    row.fence,
-                    row.attempt,
-                    row.step,
-                    row.integration_id,
-                    row.operation,
-                    _read_input(row.input),
-                    row.lapses,
-                    targets[row.integration_id],
-                    row.caller,
-                    row.on_behalf_of,
-                    row.traceparent,
-                    row.depth,
-                    row.reason,
-                    row.flow_id,
-                    row.mapping,
-                )
-                for row in rows
-            ]
-            self._lengthen(conn, jobs)
-            take_quota(conn, jobs, self._clock.now())
-            if self._teller is not None:
-                self._teller.load(conn, jobs)
-        return jobs, len(rows) == limit
+            return self._jobs(conn, rows), len(rows) == limit
+
+    def claim_beside(self, limit: int) -> list[Job]:
+        """Lease executions of integrations that a crowd keeps waiting; two statements, none without a crowd."""
+        if self._crowding is None or not (crowded := self._crowding.crowded()):
+            return []
+        with self._engine.begin() as conn:
+            waiting = store.waiting_integrations(conn, after=self._seen, limit=_LOOKED_AT)
+            # The next look goes on behind them, then begins again.
+            self._seen = waiting[-1] if len(waiting) == _LOOKED_AT else _NIL
+            wanted = [one for one in waiting if one not in crowded]
+            if not wanted:
+                return []
+            each = min(self._crowding.crowd, max(1, limit // len(wanted)))
+            rows = store.claim_of(conn, wanted, owner=self._owner, limit=limit, each=each, lease=self._lease)
+            return self._jobs(conn, rows)
+
+    def _jobs(self, conn: Connection, rows: Sequence[Row[Any]]) -> list[Job]:
+        if not rows:
+            return []
+        targets = self._directory.targets(conn, [(row.tenant_id, row.integration_id) for row in rows])
+        jobs = [
+            Job(
+                row.id,
+                row.tenant_id,
+                row.fence,
+                row.attempt,
+                row.step,
+                row.integration_id,
+                row.operation,
+                _read_input(row.input),
+                row.lapses,
+                targets[row.integration_id],
+                row.caller,
+                row.on_behalf_of,
+                row.traceparent,
+                row.depth,
+                row.reason,
+                row.flow_id,
+                row.mapping,
+            )
+            for row in rows
+        ]
+        self._lengthen(conn, jobs)
+        take_quota(conn, jobs, self._clock.now())
+        if self._teller is not None:
+            self._teller.load(conn, jobs)
+        if self._crowding is not None:
+            self._crowding.add(jobs)
+        return jobs
 
     def _lengthen(self, conn: Connection, jobs: Sequence[Job]) -> None:
         """A call must end before its lease does."""
@@ -145,6 +174,8 @@ class ExecutionSource:
     def record(self, results: Sequence[Result]) -> Callable[[], None]:  # noqa: C901 - one pass over all
         """Decide what becomes of finished executions; the action writes it and may be repeated."""
         now = self._clock.now()
+        if self._crowding is not None:
+            self._crowding.remove(job for job, _ in results)
         completions: list[Completion] = []
         ended: dict[uuid.UUID, Ended] = {}
         samples: dict[uuid.UUID, Sample] = {}
@@ -215,8 +246,21 @@ class ExecutionSource:
             no_answer(job, "interrupted", "" if attempt is None else attempt.message or ""),
         )
 
+    def weigh(self, result: Result) -> int:
+        """About how many bytes its statements have: the answer, what is kept of a failure, what is told of the end."""
+        job, _ = result
+        if job.verdict is None:
+            return 0
+        decision, attempt, end = job.verdict
+        told = sum(len(message.data) for message in job.published or ())
+        kept = len(end.data or "") if decision.state.finished else 0
+        body = len(attempt.response_body or b"") if attempt is not None else 0
+        return kept + body + told
+
     def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
         """Return executions that were never started: no attempt is counted."""
+        if self._crowding is not None:
+            self._crowding.remove(jobs)
         back = [completion(job, Decision(State.DUE, job.step), None) for job in jobs]
         prepared = store.EXECUTIONS.prepare(back, worker=self._owner)
 

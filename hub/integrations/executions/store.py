@@ -239,6 +239,57 @@ def write_results(conn: Connection, results: Sequence[Result]) -> None:
     )
 
 
+def waiting_integrations(conn: Connection, *, after: uuid.UUID, limit: int) -> list[uuid.UUID]:
+    """Integrations that have executions which are due, now or later, in the order of their ids.
+
+    It steps from one to the next, however many rows each has. Served by execution_due_integration_idx.
+
+    Args:
+        conn: a connection.
+        after: those behind this one.
+        limit: how many.
+    """
+    rows = conn.execute(
+        text(
+            "WITH RECURSIVE found AS ("
+            " (SELECT integration_id, 1 AS n FROM hub.execution"
+            " WHERE state = 'due' AND integration_id > CAST(:after AS uuid) ORDER BY integration_id LIMIT 1)"
+            " UNION ALL SELECT next.integration_id, found.n + 1 FROM found CROSS JOIN LATERAL ("
+            " SELECT e.integration_id FROM hub.execution e WHERE e.state = 'due'"
+            " AND e.integration_id > found.integration_id ORDER BY e.integration_id LIMIT 1) AS next"
+            " WHERE found.n < :limit) SELECT integration_id FROM found"
+        ),
+        {"after": after, "limit": limit},
+    )
+    return [row.integration_id for row in rows]
+
+
+_CLAIM_OF: TextClause = EXECUTIONS.lease(
+    "SELECT due.id FROM unnest(CAST(:integrations AS uuid[])) AS wanted (id) CROSS JOIN LATERAL ("
+    " SELECT e.id FROM hub.execution e WHERE e.state = 'due' AND e.integration_id = wanted.id AND e.due_at <= now()"
+    " ORDER BY e.due_at LIMIT :each FOR UPDATE SKIP LOCKED) AS due LIMIT :limit"
+)
+
+
+def claim_of(
+    conn: Connection,
+    integrations: Sequence[uuid.UUID],
+    *,
+    owner: str,
+    limit: int,
+    each: int,
+    lease: float,
+) -> Sequence[Row[Any]]:
+    """Lease due executions of these integrations, `each` of one at most, as `Ledger.claim` does of all.
+
+    Served by execution_due_integration_idx.
+    """
+    return conn.execute(
+        _CLAIM_OF,
+        {"integrations": list(integrations), "owner": owner, "limit": limit, "each": each, "lease": lease},
+    ).all()
+
+
 def extend_leases(conn: Connection, ids: Sequence[uuid.UUID], seconds: float) -> None:
     """Give rows that were just claimed a longer lease, for calls that may last. Served by execution_pkey."""
     conn.execute(

@@ -69,6 +69,9 @@ class Source:
     write_faults: list[Exception] = field(default_factory=list)
     prepared: list[list[Any]] = field(default_factory=list)
     writes: list[int] = field(default_factory=list)
+    weights: dict[int, int] = field(default_factory=dict)
+    beside: list[int] = field(default_factory=list)
+    asked_beside: list[int] = field(default_factory=list)
     gate: threading.Event | None = None
     claiming: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,6 +99,14 @@ class Source:
             self.interrupted += [job for job, finished in results if not finished]
 
         return write
+
+    def weigh(self, result: tuple[int, bool]) -> int:
+        return self.weights.get(result[0], 0)
+
+    def claim_beside(self, limit: int) -> list[int]:
+        self.asked_beside.append(limit)
+        taken, self.beside = self.beside[:limit], self.beside[limit:]
+        return taken
 
     def hand_back(self, jobs: Sequence[int]) -> Callable[[], None]:
         return lambda: self.back.extend(jobs)
@@ -158,10 +169,16 @@ class Stage:
     pool: ThreadPoolExecutor
 
     def pump(
-        self, *, capacity: int = 100, slice_seconds: float = 30, linger: float = 0, grace: float = 5
+        self,
+        *,
+        capacity: int = 100,
+        reserve: int = 0,
+        slice_seconds: float = 30,
+        linger: float = 0,
+        grace: float = 5,
     ) -> Pump[Any, Any]:
         return Pump(
-            TASK, self.source, self.runner, self.bell, capacity=capacity, slice_seconds=slice_seconds, linger=linger,  # type: ignore[arg-type]
+            TASK, self.source, self.runner, self.bell, capacity=capacity, reserve=reserve, slice_seconds=slice_seconds, linger=linger,  # type: ignore[arg-type]
             grace=grace, stopping=self.stop.is_set,
         )  # fmt: skip
 
@@ -462,3 +479,44 @@ def test_it_says_that_it_is_alive(stage: Stage) -> None:
         stopping=stage.stop.is_set, alive=lambda: signs.append(1),
     ).run()  # fmt: skip
     assert signs
+
+
+def test_heavy_results_are_recorded_in_transactions_of_their_own(stage: Stage) -> None:
+    stage.source.due = list(range(40))
+    stage.source.weights = {3: 64_000_000, 4: 9_000_000, 5: 9_000_000}
+    assert stage.pump().run().recorded == 40
+    assert sorted(stage.source.done) == list(range(40))
+    together = [{job for job, _ in part} for part in stage.source.prepared]
+    assert not [part for part in together if len(part & {3, 4, 5}) > 1]
+    assert max(map(len, together)) > 10
+
+
+def test_a_full_pump_takes_what_is_crowded_out_into_its_reserve_and_no_more(stage: Stage) -> None:
+    stage.runner.instant = False
+    stage.source.due = list(range(100))
+    stage.source.beside = list(range(1000, 1020))
+    running = stage.start(capacity=8, reserve=4)
+    until(lambda: len(stage.runner.flying) == 12)
+    assert sorted(stage.runner.flying) == [*range(8), *range(1000, 1004)]
+    # Their places are given to others who wait, while the crowd goes on.
+    stage.runner.land(1000, 1001)
+    until(lambda: {1004, 1005} <= set(stage.runner.flying))
+    assert stage.runner.most == 12
+    assert max(stage.source.asked_beside) == 4
+    stage.source.beside = []
+    stage.runner.instant = True
+    stage.runner.land()
+    assert running.result(10).recorded == 106
+
+
+def test_a_pump_with_room_or_without_a_reserve_asks_for_nothing_beside(stage: Stage) -> None:
+    stage.source.due = list(range(50))
+    stage.pump(capacity=100, reserve=10).run()
+    stage.source.due = list(range(50))
+    stage.runner.instant = False
+    running = stage.start(capacity=8)
+    until(lambda: len(stage.runner.flying) == 8)
+    stage.runner.instant = True
+    stage.runner.land()
+    running.result(10)
+    assert stage.source.asked_beside == []

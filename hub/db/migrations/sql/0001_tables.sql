@@ -296,6 +296,7 @@ CREATE TABLE hub.execution (
  PARTITION BY RANGE (id);
 CREATE INDEX execution_batch_idx ON hub.execution (batch_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX execution_due_idx ON hub.execution (due_at) WHERE state = 'due';
+CREATE INDEX execution_due_integration_idx ON hub.execution (integration_id, due_at) WHERE state = 'due';
 CREATE INDEX execution_event_idx ON hub.execution (event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX execution_failed_idx ON hub.execution (tenant_id, error_class, id) WHERE state = 'failed';
 CREATE INDEX execution_flow_idx ON hub.execution (flow_id, id) WHERE flow_id IS NOT NULL;

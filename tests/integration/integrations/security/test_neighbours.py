@@ -7,15 +7,18 @@ import time
 from dataclasses import replace
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from hub.core.clock import SystemClock
+from hub.core.ids import new_uuid
 from hub.flows.announcing import Announcer
 from hub.integrations.directory import Directory
 from hub.integrations.executions import running
 from hub.integrations.executions.pump import ExecutionSource
 from hub.integrations.executions.running import make_runner
+from hub.integrations.executions.store import NewExecution, claim_of, insert_executions, waiting_integrations
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.transports.http import RestTransport
 from hub.integrations.transports.interface import Prepared
@@ -24,7 +27,7 @@ from hub.net.session import GuardedSession
 from hub.queue.contracts import TaskName
 from hub.queue.pump import Pump
 from tests.integration.flows.test_flows import Flows
-from tests.integration.integrations.provider import Provider
+from tests.integration.integrations.provider import Answer, Provider, serving_provider
 from tests.integration.integrations.world import LEASE, World
 from tests.support.waiting import until
 
@@ -32,17 +35,17 @@ from tests.support.waiting import until
 ENDLESS = {"jsonata": "$reduce([1..9999999], function($a, $b){$a + $b})"}
 
 
-def as_a_worker(world: World) -> Pump[Any, Any]:
+def as_a_worker(world: World, *, reserve: int = 0, crowd: int | None = None) -> Pump[Any, Any]:
     """A pump that is put together as `workers.tasks.run_executions` does it."""
     announcer = Announcer(world.sandbox, world.bell.ring)
     source = ExecutionSource(
         world.engine, Directory(world.services.vault), clock=SystemClock(), rng=Random(1), owner="worker",
-        lease=LEASE, announce=announcer.announce, teller=announcer,
+        lease=LEASE, crowd=crowd, announce=announcer.announce, teller=announcer,
     )  # fmt: skip
     tools = Tools(GuardedSession(world.services.policy), world.sandbox)
-    runner = make_runner(tools, SystemClock(), capacity=8, lease=LEASE, finish=source.finish)
+    runner = make_runner(tools, SystemClock(), capacity=8 + reserve, lease=LEASE, finish=source.finish)
     return Pump(
-        TaskName.EXECUTIONS_RUN, source, runner, world.bell, capacity=8, slice_seconds=20,  # type: ignore[arg-type]
+        TaskName.EXECUTIONS_RUN, source, runner, world.bell, capacity=8, reserve=reserve, slice_seconds=20,  # type: ignore[arg-type]
         linger=0.0, grace=0.0, stopping=lambda: False,
     )  # fmt: skip
 
@@ -121,3 +124,42 @@ def test_a_transport_that_hangs_holds_up_neither_the_pump_nor_what_is_known_of_i
     assert stuck.sent == (0 if before else 1)
     assert provider.calls == []
     session.close()
+
+
+def test_a_slow_service_with_a_long_queue_does_not_hold_up_the_executions_of_others(
+    world: World, provider: Provider
+) -> None:
+    gate = threading.Event()
+    with serving_provider() as quick:
+        provider.default = lambda _call: Answer(200, b"{}", gate=gate)
+        slow = world.create(provider.url, name="slow")
+        items = [{"operation": "get_user", "input": {"path": {"id": n}}} for n in range(60)]
+        world.call("POST", f"/integrations/{slow['id']}/execute-batch", json={"items": items})
+        serving = threading.Thread(target=as_a_worker(world, reserve=4, crowd=4).run)
+        serving.start()
+        until(lambda: len(provider.calls) == 8, what="a worker that is full")
+        fine = world.create(quick.url, name="quick")
+        theirs = [world.execute(fine["id"]) for _ in range(12)]
+        until(
+            lambda: {world.read(one)["state"] for one in theirs} == {"done"}, what="the neighbour's results"
+        )
+        assert len(provider.calls) == 8, "the reserve is for others"
+        gate.set()
+        serving.join(20)
+    states = world.sql("SELECT state, count(*) FROM hub.execution GROUP BY 1")
+    assert [tuple(row) for row in states] == [("done", 72)]
+
+
+def test_what_waits_behind_a_crowd_is_found_however_many_rows_the_crowd_has(world: World) -> None:
+    ids = [new_uuid() for _ in range(5)]
+    with world.engine.begin() as conn:
+        for one in ids:
+            insert_executions(conn, world.tenant_id, "http", [
+                NewExecution(new_uuid(), one, "get_user", "{}") for _ in range(300 if one == ids[0] else 3)
+            ])  # fmt: skip
+        assert waiting_integrations(conn, after=UUID(int=0), limit=10) == ids
+        assert waiting_integrations(conn, after=ids[1], limit=2) == ids[2:4]
+        rows = claim_of(conn, ids[1:], owner="worker", limit=7, each=2, lease=60)
+        assert len(rows) == 7
+        assert {row.integration_id for row in rows} == set(ids[1:])
+        assert all((row.fence, row.attempt, row.input) == (1, 1, "{}") for row in rows)

@@ -60,9 +60,15 @@ class MessagingOperation(OperationForm):
         description="consume: how long to wait for the first one.",
     )
     ack: bool = Field(
-        default=True, description="consume: take them away. Off, they stay for the next who comes."
+        default=True,
+        description="consume: take them away. Off, they stay for the next who comes: of a group of a stream, for "
+        "the next call of this hub.",
     )
-    group: Name | None = Field(default=None, description="Redis streams: read as this consumer group.")
+    group: Name | None = Field(
+        default=None,
+        description="Redis streams: read as the consumer `hub` of this group. What a call got and could not answer "
+        "comes again: at once, or a minute after a call that ended without a word.",
+    )
     session: Name | None = Field(
         default=None, description="MQTT, consume: the client id whose session keeps messages between calls."
     )

@@ -44,6 +44,41 @@ end
 redis.call('LTRIM', KEYS[1], #ARGV, -1)
 return 1
 """
+# Reads a stream for a group: first what this consumer got long ago and nobody acknowledged, then what is new. What
+# does not fit is left as if it had been got long ago, so that it comes first at the next time.
+_READ = """
+local group, me, idle = ARGV[1], ARGV[2], ARGV[3]
+local count, room = tonumber(ARGV[4]), tonumber(ARGV[5])
+local out, full = {'='}, false
+local function take(entry)
+  for _, text in ipairs(entry[2]) do room = room - #text - 16 end
+  if room >= 0 then
+    out[#out + 1] = entry
+  else
+    full = true
+    redis.call('XCLAIM', KEYS[1], group, me, 0, entry[1], 'IDLE', idle, 'JUSTID')
+    if #out == 1 then out[1] = '!' end
+  end
+end
+local pending = redis.pcall('XPENDING', KEYS[1], group, '-', '+', count, me)
+if pending.err then return pending end
+for _, one in ipairs(pending) do
+  if not full and one[3] >= tonumber(idle) then
+    local entry = redis.call('XCLAIM', KEYS[1], group, me, 0, one[1])[1]
+    -- One that was deleted from the stream can only be forgotten.
+    if entry then take(entry) else redis.call('XACK', KEYS[1], group, one[1]) end
+  end
+end
+while not full and #out <= count do
+  local read = redis.call('XREADGROUP', 'GROUP', group, me, 'COUNT', 1, 'STREAMS', KEYS[1], '>')
+  if not read then break end
+  take(read[1][2][1])
+end
+return out
+"""
+_CONSUMER = "hub"
+# So long another call may still be at an entry; then it ended without a word, and the entry comes again.
+_IDLE_MS = 60_000
 # The server's own waiting ends a little before the call.
 _EARLIER_SECONDS = 0.2
 
@@ -59,26 +94,65 @@ def consume(session: RedisSession, task: Task, way: Way, max_bytes: int) -> byte
 def _from_stream(session: RedisSession, task: Task, wait: float, max_bytes: int) -> Inbox:
     form, inbox = task.form, Inbox(task.form.count, max_bytes)
     block = ("BLOCK", max(int(wait * 1000), 1)) if wait else ()
-    if form.group is None:
-        head: tuple[str | int, ...] = ("XREAD",)
-        after = task.after or "0-0"
-    else:
-        head, after = ("XREADGROUP", "GROUP", form.group, "hub"), ">"
-    reply = session.ask(*head, "COUNT", form.count, *block, "STREAMS", task.place, after, max_bytes=max_bytes)
-    taken: list[bytes] = []
-    for entry, pairs in reply[0][1] if reply else []:
-        if pairs is None:  # it was deleted
-            continue
-        names = [text_of(name) for name in pairs[::2]]
-        fields = dict(zip(names, pairs[1::2], strict=True))
-        body, kind = fields.pop("body", b""), fields.pop("content_type", None)
-        shown = {name: text_of(value) for name, value in fields.items()}
-        if not inbox.add(body, kind and text_of(kind), id=text_of(entry), fields=shown or None):
+    if form.group is not None:
+        entries = _read_as_group(session, task, form.group, block, max_bytes)
+        _take_as_group(session, task, form.group, entries, inbox, max_bytes)
+        return inbox
+    after = task.after or "0-0"
+    reply = session.ask(
+        "XREAD", "COUNT", form.count, *block, "STREAMS", task.place, after, max_bytes=max_bytes
+    )
+    for entry in reply[0][1] if reply else []:
+        if not _add(inbox, entry):
             break
-        taken.append(entry)
-    if form.group is not None and form.ack and taken:
-        session.ask("XACK", task.place, form.group, *taken, max_bytes=max_bytes)
     return inbox
+
+
+def _read_as_group(
+    session: RedisSession, task: Task, group: str, block: tuple[str | int, ...], max_bytes: int
+) -> list[Any]:
+    """Entries that belong to this consumer of the group from now on."""
+    found = session.ask(
+        "EVAL", _READ, 1, task.place, group, _CONSUMER, _IDLE_MS, task.form.count, max_bytes * 2,
+        max_bytes=max_bytes * 2,
+    )  # fmt: skip
+    if found[0] == b"!":
+        raise too_large(max_bytes)
+    entries: list[Any] = found[1:]
+    if entries or not block:
+        return entries
+    head = ("XREADGROUP", "GROUP", group, _CONSUMER, "COUNT", 1)
+    reply = session.ask(*head, *block, "STREAMS", task.place, ">", max_bytes=max_bytes)
+    return reply[0][1] if reply else []
+
+
+def _take_as_group(
+    session: RedisSession, task: Task, group: str, entries: list[Any], inbox: Inbox, max_bytes: int
+) -> None:
+    """Fill the inbox; what is not taken away comes first at the next time."""
+    taken: list[bytes] = []
+    try:
+        for entry in entries:
+            if not _add(inbox, entry):
+                break
+            taken.append(entry[0])
+    finally:
+        settled = taken if task.form.ack else []
+        left = [entry[0] for entry in entries[len(settled) :]]
+        if left:
+            again = (_CONSUMER, 0, *left, "IDLE", _IDLE_MS, "JUSTID")
+            session.ask("XCLAIM", task.place, group, *again, max_bytes=max_bytes)
+    if settled:
+        _settled(session, ("XACK", task.place, group, *settled), max_bytes)
+
+
+def _add(inbox: Inbox, entry: list[Any]) -> bool:
+    number, pairs = entry
+    names = [text_of(name) for name in pairs[::2]]
+    fields = dict(zip(names, pairs[1::2], strict=True))
+    body, kind = fields.pop("body", b""), fields.pop("content_type", None)
+    shown = {name: text_of(value) for name, value in fields.items()}
+    return inbox.add(body, kind and text_of(kind), id=text_of(number), fields=shown or None)
 
 
 def _from_list(session: RedisSession, task: Task, wait: float, max_bytes: int) -> Inbox:

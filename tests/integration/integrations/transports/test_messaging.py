@@ -98,6 +98,15 @@ REDIS: dict[str, Any] = {
     "add": {"action": "publish", "stream": "orders:{shop}", "max_length": 1000, "headers": {"source": "hub"}},
     "read": {"action": "consume", "stream": "orders:{shop}", "count": 10, "wait_seconds": 0, "ack": False},
     "work": {"action": "consume", "stream": "orders:a", "group": "g", "count": 2, "wait_seconds": 0.1},
+    "show": {
+        "action": "consume",
+        "stream": "orders:a",
+        "group": "g",
+        "count": 5,
+        "wait_seconds": 0,
+        "ack": False,
+    },
+    "work_later": {"action": "consume", "stream": "orders:a", "group": "g", "count": 5, "wait_seconds": 20},
     "push": {"action": "publish", "list": "jobs"},
     "pop": {"action": "consume", "list": "jobs", "count": 10, "wait_seconds": 0},
     "pop_later": {"action": "consume", "list": "jobs", "count": 10, "wait_seconds": 20},
@@ -152,6 +161,99 @@ def test_a_list_gives_what_fits_and_keeps_the_rest(redis_caller: Caller, store: 
     assert store.llen("jobs") == 1
     assert redis_caller.result("pop")["messages"] == [{"text": "c" * 400}]
     assert redis_caller.result("pop")["count"] == 0
+
+
+@pytest.fixture
+def group(store: redis.Redis) -> str:
+    """Of the stream `orders:a`, from its beginning."""
+    store.xgroup_create("orders:a", "g", mkstream=True)
+    return "g"
+
+
+def texts(result: dict[str, Any]) -> list[str]:
+    return [message["text"] for message in result["messages"]]
+
+
+@pytest.mark.parametrize("value", ["x" * 400, "\0" * 70], ids=["plain", "escapes"])
+def test_entries_that_do_not_fit_come_first_at_the_next_time(
+    redis_caller: Caller, store: redis.Redis, group: str, value: str
+) -> None:
+    for number in range(5):
+        store.xadd("orders:a", {"body": f"{number}{value}"})
+    got = texts(redis_caller.result("work", max_bytes=700))
+    assert store.xpending("orders:a", group)["pending"] == 1
+    got += texts(redis_caller.result("work", max_bytes=700))
+    assert got == [f"0{value}", f"1{value}"]
+    assert texts(redis_caller.result("work", max_bytes=5_000)) == [f"2{value}", f"3{value}"]
+    assert texts(redis_caller.result("work", max_bytes=5_000)) == [f"4{value}"]
+    assert store.xpending("orders:a", group)["pending"] == 0
+
+
+@pytest.mark.parametrize("value", ["x" * 200_000, "\0" * 300], ids=["raw", "json"])
+def test_an_entry_that_is_too_long_is_there_for_who_has_room(
+    redis_caller: Caller, store: redis.Redis, group: str, value: str
+) -> None:
+    store.xadd("orders:a", {"body": value})
+    store.xadd("orders:a", {"body": "next"})
+    for _ in range(2):
+        assert redis_caller.call("work", max_bytes=1_000).error_class is ErrorClass.TOO_LARGE
+    assert texts(redis_caller.result("work", max_bytes=500_000)) == [value, "next"]
+    assert store.xpending("orders:a", group)["pending"] == 0
+
+
+def test_entries_that_are_not_acknowledged_stay_for_the_next(
+    redis_caller: Caller, store: redis.Redis, group: str
+) -> None:
+    for number in range(3):
+        store.xadd("orders:a", {"body": str(number)})
+    for _ in range(2):
+        assert texts(redis_caller.result("show")) == ["0", "1", "2"]
+    assert texts(redis_caller.result("work")) == ["0", "1"]
+    assert texts(redis_caller.result("show")) == ["2"]
+    assert store.xpending("orders:a", group)["pending"] == 1
+
+
+def test_entries_of_a_call_that_died_come_again_after_a_while(
+    redis_caller: Caller, store: redis.Redis, group: str
+) -> None:
+    old, new, others, gone = (
+        store.xadd("orders:a", {"body": text}) for text in ("old", "new", "others", "gone")
+    )
+    store.xreadgroup(group, "hub", {"orders:a": ">"}, count=2)
+    store.xreadgroup(group, "somebody", {"orders:a": ">"}, count=1)
+    store.xreadgroup(group, "hub", {"orders:a": ">"}, count=1)
+    for entry, consumer in ((old, "hub"), (others, "somebody"), (gone, "hub")):
+        store.xclaim("orders:a", group, consumer, 0, [entry], idle=61_000, justid=True)
+    store.xdel("orders:a", gone)
+    assert texts(redis_caller.result("work")) == ["old"]
+    assert redis_caller.result("work")["count"] == 0
+    left = store.xpending_range("orders:a", group, "-", "+", 10)
+    assert [(one["message_id"], one["consumer"]) for one in left] == [(new, "hub"), (others, "somebody")]
+
+
+def test_waiting_for_a_group_ends_with_the_first_entry(
+    redis_caller: Caller, store: redis.Redis, group: str
+) -> None:
+    threading.Timer(0.3, lambda: store.xadd("orders:a", {"body": "x"})).start()
+    assert texts(redis_caller.result("work_later")) == ["x"]
+    assert store.xpending("orders:a", group)["pending"] == 0
+
+
+def test_entries_that_were_acknowledged_are_answered_whatever_the_server_says_then(
+    redis_caller: Caller, store: redis.Redis, group: str, redis_relay: Relay
+) -> None:
+    store.xadd("orders:a", {"body": "x"})
+    ask = RedisSession.ask
+
+    def held(session: RedisSession, *command: Any, max_bytes: int) -> Any:
+        if command[0] == "XACK":
+            redis_relay.held.set()
+        return ask(session, *command, max_bytes=max_bytes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RedisSession, "ask", held)
+        assert texts(redis_caller.result("work", timeout=1.0)) == ["x"]
+    until(lambda: store.xpending("orders:a", group)["pending"] == 0)
 
 
 @pytest.mark.parametrize("value", [b"\xff" * 500, b"\0" * 200], ids=["base64", "escapes"])

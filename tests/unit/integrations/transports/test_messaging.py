@@ -251,7 +251,7 @@ def test_the_rest_of_a_wait_is_never_the_zero_that_redis_takes_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [5.0]
-    monkeypatch.setattr(redis_consuming.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     form = {"action": "consume", "list": "l", "wait_seconds": 0.0002}
     server: Any = EmptyList(now)
     way = cast("Any", SimpleNamespace(deadline=Deadline(10)))

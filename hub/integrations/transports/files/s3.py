@@ -134,10 +134,14 @@ class S3Client:
         return self._ask("GET", self._url(path), path, max_body=max_bytes).body
 
     def put(self, path: str, content: bytes, *, overwrite: bool, content_type: str | None) -> None:
-        """See `Client`."""
+        """See `Client`. Who may write and not read is refused by the look; then the condition alone decides."""
         headers = {"Content-Type": content_type or "application/octet-stream"}
         if not overwrite:
-            self._check_free(path)
+            try:
+                self._check_free(path)
+            except Verdict as verdict:
+                if verdict.headers.get("file-error") != "denied":
+                    raise
             headers["If-None-Match"] = "*"  # for those that know it, it also decides a race
         self._ask("PUT", self._url(path), path, data=content, headers=headers)
 
@@ -224,20 +228,27 @@ def _read(outcome: Outcome) -> Element:
 
 
 def _error(outcome: Outcome, path: str) -> Verdict:
-    """What a refused request means; a HEAD has no body to say more."""
+    """What a refused request means.
+
+    The answer to a HEAD has no body to say more: its 403 may mean the credentials, or that this user may not read, or,
+    for one who may not list the bucket, that there is nothing (Amazon S3 API Reference, HeadObject).
+    """
     try:
         said = parse(outcome.body) if outcome.body else Element("")
     except NotXml:
         said = Element("")
     code, text = said.child("Code"), said.child("Message")
     status = outcome.status
-    if code in _LOGIN or (status == 401) or (status == 403 and not outcome.body):
+    if code in _LOGIN or status == 401:
         words = f" ({code})" if code else ""
         return Verdict(ErrorClass.UNAUTHORIZED, f"The service refused the credentials{words}.", status=status)
     if code in {"SlowDown", "RequestLimitExceeded"} or status == 429:
         return Verdict(
             ErrorClass.RATE_LIMITED, "The service asks to slow down.", headers=outcome.headers, status=status
         )
+    if status == 403 and not code:
+        words = "without a reason: the credentials are wrong, or may not do this, or may not list the bucket"
+        return fault("denied", path, words, status=status)
     found = _CODES.get(code) or {404: "not_found", 412: "exists"}.get(status or 0)
     if found is not None:
         return fault(found, path, f"{code} {text}".strip(), status=status)

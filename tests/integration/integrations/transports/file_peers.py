@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
+import urllib.request
+import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from typing import Any
 
 import asyncssh
 import trustme
+from botocore.session import Session
 from moto.server import ThreadedMotoServer
 
 from tests.support.peers import absent
@@ -196,3 +200,36 @@ def running_s3() -> Iterator[int]:
         yield int(server.get_host_and_port()[1])
     finally:
         server.stop()
+
+
+@contextmanager
+def checking(port: int, *actions: str) -> Iterator[tuple[str, str]]:
+    """Have moto check signatures and rights, which it does not by itself.
+
+    Args:
+        port: of the S3.
+        actions: what a new user may do; its key and secret are returned.
+    """
+    url = f"http://127.0.0.1:{port}"
+    iam = Session().create_client(
+        "iam", endpoint_url=url, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    name = f"user-{uuid.uuid4().hex[:8]}"
+    allowed = [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]
+    document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=document)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    _check_after(url, "0")
+    try:
+        yield made["AccessKeyId"], made["SecretAccessKey"]
+    finally:
+        _check_after(url, "inf")
+
+
+def _check_after(url: str, requests: str) -> None:
+    # Not as a form, which is what urllib calls it by itself: moto would find it empty.
+    asked = urllib.request.Request(
+        f"{url}/moto-api/reset-auth", requests.encode(), {"Content-Type": "text/plain"}, method="POST"
+    )
+    urllib.request.urlopen(asked, timeout=10).close()

@@ -36,6 +36,7 @@ from tests.integration.integrations.transports.file_peers import (
     PASSWORD,
     USER,
     SftpPeer,
+    checking,
     running_ftps,
     running_s3,
     running_sftp,
@@ -606,6 +607,24 @@ def test_s3_lists_over_many_pages(s3: int) -> None:
     )
     listed = caller.result("all")
     assert (len(listed["entries"]), listed["truncated"]) == (1105, False)
+
+
+def test_s3_takes_a_put_of_who_may_write_and_not_read(s3: int) -> None:
+    client = s3_client(s3)
+    client.create_bucket(Bucket="write-only")
+    client.put_object(Bucket="write-only", Key="out/old", Body=b"old")
+    with checking(s3, "s3:PutObject") as (key, secret):
+        caller = Caller(FileTransport(), f"http://127.0.0.1:{s3}/write-only", aws(secret, key), OPERATIONS)
+        caller.result("put", {"path": {"file": "new"}, "text": "new"})
+        again = caller.call("put", {"path": {"file": "old"}, "text": "new"})
+        seen = caller.call("stat", file("out/old"))
+        caller.credentials = aws("canary-bad-secret-key", key)
+        stranger = caller.call("put", {"path": {"file": "more"}, "text": "new"})
+    assert client.get_object(Bucket="write-only", Key="out/new")["Body"].read() == b"new"
+    assert client.get_object(Bucket="write-only", Key="out/old")["Body"].read() == b"old"
+    assert (again.error_class, again.headers["file-error"]) == (ErrorClass.PROVIDER_ERROR, "exists")
+    assert (seen.error_class, seen.headers["file-error"]) == (ErrorClass.PROVIDER_ERROR, "denied")
+    assert stranger.error_class is ErrorClass.UNAUTHORIZED
 
 
 @pytest.fixture(scope="module")

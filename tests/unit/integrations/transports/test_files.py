@@ -235,7 +235,8 @@ def test_xml_is_read_without_its_namespaces() -> None:
     [
         (403, "SignatureDoesNotMatch", ErrorClass.UNAUTHORIZED, None),
         (403, "InvalidAccessKeyId", ErrorClass.UNAUTHORIZED, None),
-        (403, "", ErrorClass.UNAUTHORIZED, None),
+        (403, "", ErrorClass.PROVIDER_ERROR, "denied"),
+        (401, "", ErrorClass.UNAUTHORIZED, None),
         (403, "AccessDenied", ErrorClass.PROVIDER_ERROR, "denied"),
         (404, "NoSuchKey", ErrorClass.PROVIDER_ERROR, "not_found"),
         (404, "", ErrorClass.PROVIDER_ERROR, "not_found"),

@@ -26,7 +26,7 @@ from hub.integrations.auth import aws_sigv4
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.transports.files import FileTransport
 from hub.integrations.transports.files.forms import FileOperation, FileSettings
-from hub.net import AddressPolicy, ErrorClass
+from hub.net import AddressPolicy, ErrorClass, GuardedSession
 from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
 from hub.net.sockets import Deadline, PlainSocket, TlsContext
@@ -697,10 +697,16 @@ class TestS3Conformance(FileConformance):
     good = aws()
     bad = aws("canary-bad-secret-key")
     exempt: ClassVar[dict[str, str]] = {
-        "test_bad_credentials_are_unauthorized": "moto checks no signatures; the answers are in the unit tests",
         "test_a_name_is_looked_up_once_and_by_the_policy_alone": "moto takes the name of the host for a bucket's",
     }
 
     @pytest.fixture
     def port(self, filled_s3: int) -> int:
         return filled_s3
+
+    def test_bad_credentials_are_unauthorized(self, port: int, session: GuardedSession) -> None:
+        with checking(port, "s3:*") as (key, secret):
+            assert self.send(session, self.url(port), credentials=aws(secret, key), pool_key="good").ok
+            for bad in (aws("canary-bad-secret-key", key), aws(secret, "AKIAUNKNOWN")):
+                outcome = self.send(session, self.url(port), credentials=bad, pool_key="bad")
+                assert outcome.error_class is ErrorClass.UNAUTHORIZED, outcome

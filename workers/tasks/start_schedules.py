@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hub.db.engine import get_engine
-from hub.integrations.executions.starting import BATCH, start_due
+from hub.integrations.executions.starting import start_due
 from hub.queue.contracts import TaskName, Tick
 from workers import context
 from workers.task import hub_task
 
-#: Transactions of one tick; each is over in a quarter of a second.
+#: Transactions of one tick; each is over in half a second.
 _ROUNDS = 10
 
 
@@ -19,9 +19,8 @@ def start_schedules(_payload: Tick) -> dict[str, int]:
     for _ in range(_ROUNDS):
         with get_engine().begin() as conn:
             started = start_due(conn)
-        if started:
-            context.get_bell().ring(TaskName.EXECUTIONS_RUN, started)
-        count += len(started)
-        if len(started) < BATCH:
+        if not started:
             break
+        context.get_bell().ring(TaskName.EXECUTIONS_RUN, started)
+        count += len(started)
     return {"started": count}

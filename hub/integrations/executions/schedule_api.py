@@ -28,6 +28,9 @@ from hub.web.services import Hub, Services
 
 router = APIRouter(tags=["Schedules"])
 
+#: Of one tenant: what all of them start at one moment is still a matter of seconds.
+MAX_SCHEDULES = 1_000
+
 Reader = Annotated[Principal, requires("executions:read")]
 Writer = Annotated[Principal, requires("executions:write")]
 
@@ -43,6 +46,10 @@ def create_schedule(
     with hub.engine.begin() as conn:
         target = workshop.doors.target(conn, caller.tenant_id, wanted)
         _check(hub, workshop, caller, target, Wish(body.operation, body.input))
+        if store.count_schedules(conn, caller.tenant_id) >= MAX_SCHEDULES:
+            raise Conflict(
+                f"The tenant has {MAX_SCHEDULES:,} schedules, and may have no more: delete one first."
+            )
         row = store.insert_schedule(
             conn,
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from hub.core.ids import Kind
 from hub.db.tenant_rows import change_version, delete_row, find_row, insert_row, newest_first
@@ -71,22 +71,41 @@ def delete_schedule(conn: Connection, tenant_id: uuid.UUID, schedule_id: uuid.UU
     return delete_row(conn, schedule, tenant_id, schedule_id)
 
 
-def lock_due(conn: Connection, *, limit: int) -> Sequence[Row[Any]]:
-    """Schedules whose moment has come; locked until the commit.
+def count_schedules(conn: Connection, tenant_id: uuid.UUID) -> int:
+    """How many the tenant has; nobody else counts before the commit.
+
+    Served by tenant_pkey and execution_schedule_tenant_id_id_idx.
+    """
+    conn.execute(text("SELECT 1 FROM hub.tenant WHERE id = :tenant FOR NO KEY UPDATE"), {"tenant": tenant_id})
+    found = conn.scalar(select(func.count()).select_from(schedule).where(schedule.c.tenant_id == tenant_id))
+    return int(found or 0)
+
+
+_LOCK_DUE = text(
+    "SELECT s.id, s.tenant_id, s.integration_id, s.operation, s.input::text AS input, s.cron, s.timezone,"
+    " s.every_seconds, s.overlap, s.next_at, s.last_at, s.created_by, now() AS moment,"
+    " EXISTS (SELECT 1 FROM hub.execution e"
+    "   WHERE e.id = s.last_execution_id AND e.state IN ('due', 'leased', 'held')) AS running, i.access, k.roles"
+    " FROM (SELECT *, sum(size) OVER (ORDER BY next_at, id) AS bytes FROM ("
+    "   SELECT *, octet_length(input::text) AS size FROM hub.execution_schedule WHERE next_at <= now()"
+    "   ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED) q) s"
+    " JOIN hub.integration i ON i.id = s.integration_id LEFT JOIN hub.api_key k ON k.id = s.created_by"
+    " WHERE s.bytes <= :max_bytes OR s.bytes = s.size ORDER BY s.next_at, s.id"
+)
+
+
+def lock_due(conn: Connection, *, limit: int, max_bytes: int) -> Sequence[Row[Any]]:
+    """Schedules whose moment has come; locked until the commit. The input is the JSON text that is stored.
 
     With them: whether the execution before has not finished, the integration's access rules, and the roles of the key
     that made the schedule. Served by execution_schedule_next_idx, and by the primary keys for each of them.
+
+    Args:
+        conn: a connection inside a transaction.
+        limit: schedules at most.
+        max_bytes: of inputs together; the first one comes in any case.
     """
-    return conn.execute(
-        text(
-            "SELECT s.*, now() AS moment, EXISTS (SELECT 1 FROM hub.execution e WHERE e.id = s.last_execution_id"
-            " AND e.state IN ('due', 'leased', 'held')) AS running, i.access, k.roles"
-            " FROM hub.execution_schedule s JOIN hub.integration i ON i.id = s.integration_id"
-            " LEFT JOIN hub.api_key k ON k.id = s.created_by WHERE s.next_at <= now() ORDER BY s.next_at LIMIT :limit"
-            " FOR UPDATE OF s SKIP LOCKED"
-        ),
-        {"limit": limit},
-    ).all()
+    return conn.execute(_LOCK_DUE, {"limit": limit, "max_bytes": max_bytes}).all()
 
 
 def move_on(

@@ -1,18 +1,18 @@
-"""Starts the schedules whose moment has come: one transaction, however many they are.
+"""Starts the schedules whose moment has come: one transaction for many, bounded in rows and in bytes of inputs.
 
 A moment is started once: its schedule is locked, and moved on in the transaction that writes the execution.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hub.core.ids import Kind, format_id, new_uuid
-from hub.integrations.executions import schedule_store, store
+from hub.integrations.executions import schedule_store
 from hub.integrations.executions.accepting import Caller, note_refusal
+from hub.integrations.executions.portions import TRANSACTION_BYTES, insert_in_portions
 from hub.integrations.executions.refusing import refusal_of
 from hub.integrations.executions.schedules import next_time
 from hub.integrations.executions.store import NewExecution
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Schedules that one transaction starts at most.
-BATCH = 1000
+_BATCH = 1000
 #: Until one that cannot be read is looked at again.
 _PUT_OFF = timedelta(hours=1)
 
 
 def start_due(conn: Connection) -> list[str]:
-    """Start every schedule whose moment has come. Commit, then ring once for all of them.
+    """Start schedules whose moment has come. Commit, then ring once for all of them; until nothing was started.
 
     An integration that is not active holds what was started, like any other execution. One whose access rules do not
     name the key that made the schedule (any more) refuses the moment; the audit log tells.
@@ -46,7 +46,7 @@ def start_due(conn: Connection) -> list[str]:
     Returns:
         The public ids of the executions.
     """
-    due = schedule_store.lock_due(conn, limit=BATCH)
+    due = schedule_store.lock_due(conn, limit=_BATCH, max_bytes=TRANSACTION_BYTES)
     if not due:
         return []
     by_tenant: dict[uuid.UUID, list[NewExecution]] = {}
@@ -77,7 +77,7 @@ def start_due(conn: Connection) -> list[str]:
     new = [
         one
         for tenant_id, rows in by_tenant.items()
-        for one in store.insert_executions(conn, tenant_id, "schedule", rows)
+        for one in insert_in_portions(conn, tenant_id, "schedule", rows)
     ]
     schedule_store.move_on(conn, moved)
     return [format_id(Kind.EXECUTION, one) for one in new]
@@ -101,7 +101,7 @@ def _execution(row: Any, started: uuid.UUID) -> NewExecution:
         started,
         row.integration_id,
         row.operation,
-        json.dumps(row.input),
+        row.input,
         caller=row.created_by,
         schedule_id=row.id,
         traceparent=continue_trace(None),

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from hub.core.ids import Kind, parse_id
+from hub.integrations.executions import portions
+from hub.integrations.executions.schedule_store import lock_due
 from hub.integrations.executions.starting import start_due
+from hub.integrations.executions.store import insert_executions
 from tests.integration.integrations.provider import Provider
 from tests.integration.integrations.test_executing import seconds_until
 from tests.integration.integrations.world import World
@@ -211,3 +214,84 @@ def test_schedules_are_named_once_listed_guarded_and_deleted(world: World, provi
         one["action"] for one in world.call("GET", "/audit", params={"subject": first["id"]}).json()["data"]
     ]
     assert actions == ["schedule.deleted", "schedule.changed", "schedule.created"]
+
+
+# -- many and large ---------------------------------------------------------------------------------------------------
+
+
+def multiply(world: World, count: int) -> None:
+    """So many more like the only one."""
+    columns = ", ".join(
+        row.attname
+        for row in world.sql(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'hub.execution_schedule'::regclass AND attnum > 0"
+            " AND NOT attisdropped AND attname NOT IN ('id', 'name')"
+        )
+    )
+    world.sql(
+        f"INSERT INTO hub.execution_schedule (id, name, {columns}) SELECT hub.uuid7(), name || n, {columns}"
+        " FROM hub.execution_schedule, generate_series(1, :count) AS n",
+        count=count,
+    )
+
+
+def test_large_inputs_are_started_in_transactions_of_so_many_bytes(
+    world: World, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.create(provider.url)
+    given = {"body": {"name": "ü" * 33_000}}
+    create(world, made, every_seconds=3600, operation="make_user", input=given)
+    multiply(world, 99)
+    world.sql("UPDATE hub.execution_schedule SET next_at = now()")
+    statements: list[int] = []
+
+    def insert(conn: Any, tenant_id: Any, source: str, rows: Any) -> Any:
+        statements.append(sum(len(row.input.encode()) for row in rows))
+        return insert_executions(conn, tenant_id, source, rows)
+
+    monkeypatch.setattr(portions, "insert_executions", insert)
+    started = []
+    while some := start(world):
+        started.append(len(some))
+    assert (sum(started), len(started)) == (100, 2)
+    assert len(statements) == 3
+    assert max(statements) <= 8 * 1_048_576
+    assert world.sql("SELECT count(DISTINCT schedule_id), count(*) FROM hub.execution")[0] == (100, 100)
+    # What is stored is what was given.
+    stored = world.sql("SELECT DISTINCT input::jsonb AS input FROM hub.execution")
+    assert [row.input for row in stored] == [given]
+
+
+def test_one_that_is_larger_than_a_transaction_may_be_starts_alone(world: World, provider: Provider) -> None:
+    create(world, world.create(provider.url), every_seconds=60)
+    multiply(world, 1)
+    world.sql(
+        "UPDATE hub.execution_schedule SET next_at = now() - interval '1 second' WHERE name = 'nightly'"
+    )
+    world.sql("UPDATE hub.execution_schedule SET next_at = now() WHERE name <> 'nightly'")
+    with world.engine.begin() as conn:
+        assert len(lock_due(conn, limit=10, max_bytes=1)) == 1
+
+
+def test_a_tenant_has_so_many_schedules_and_no_more(world: World, provider: Provider) -> None:
+    made = world.create(provider.url)
+    create(world, made, every_seconds=60)
+    multiply(world, 999)
+    body = {"name": "one more", **GIVEN, "every_seconds": 60}
+    path = f"/integrations/{made['id']}/schedules"
+    answer = world.call("POST", path, json=body)
+    assert (answer.status_code, "1,000 schedules" in answer.json()["detail"]) == (409, True)
+    # Those of others are their own.
+    stranger = world.other_key(tenant="globex")
+    theirs = world.call(
+        "POST",
+        "/integrations",
+        key=stranger,
+        json={"name": "p", "base_url": provider.url, "operations": {"get_user": {"path": "/users/{id}"}}},
+    ).json()
+    assert (
+        world.call("POST", f"/integrations/{theirs['id']}/schedules", key=stranger, json=body).status_code
+        == 201
+    )
+    world.call("DELETE", f"/schedules/{world.call('GET', '/schedules').json()['data'][0]['id']}")
+    assert world.call("POST", path, json=body).status_code == 201

@@ -153,7 +153,7 @@ def send(
         if password is not None:
             if way.context is None:
                 raise Verdict(ErrorClass.TLS, "A login is sent only through TLS; see settings.tls.")
-            server.login(username, password.reveal())
+            _log_in(server, username, password)
         if mail is None:
             server.noop()
             return b"{}"
@@ -173,6 +173,18 @@ def send(
         with contextlib.suppress(Exception):
             server.quit()
         return write(result)
+
+
+def _log_in(server: _Smtp, username: str, password: Secret) -> None:
+    try:
+        server.login(username, password.reveal())
+    except smtplib.SMTPException as error:
+        if type(error) is not smtplib.SMTPException:
+            raise
+        # Its own class is for what has no other: no mechanism in common, or a dialogue without end.
+        raise Verdict(
+            ErrorClass.UNAUTHORIZED, "The server offers no login that the hub has (PLAIN, LOGIN or CRAM-MD5)."
+        ) from None
 
 
 class _Smtp(smtplib.SMTP):
@@ -221,7 +233,7 @@ class _Bounded:
 
 @contextlib.contextmanager
 def _asking() -> Iterator[None]:
-    """Smtplib's errors as verdicts."""
+    """Smtplib's errors as verdicts; all of them are OSErrors, too."""
     try:
         yield
     except smtplib.SMTPServerDisconnected as error:
@@ -242,9 +254,11 @@ def _asking() -> Iterator[None]:
         raise _verdict(code, text) from None
     except smtplib.SMTPResponseException as error:
         raise _verdict(error.smtp_code, error.smtp_error) from None
+    except smtplib.SMTPException as error:
+        raise Verdict(ErrorClass.PROVIDER_ERROR, f"SMTP: {safe_text(str(error), 200).rstrip('.')}.") from None
     except (Verdict, OSError):
         raise
-    except (ValueError, smtplib.SMTPException):
+    except ValueError:
         raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid SMTP.") from None
 
 

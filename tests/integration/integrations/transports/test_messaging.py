@@ -16,6 +16,7 @@ import amqp
 import pytest
 import redis
 import trustme
+from aiosmtpd.smtp import SMTP, AuthResult
 
 from hub.core.secret import Secret
 from hub.integrations.auth.mode import Credentials
@@ -25,6 +26,7 @@ from hub.integrations.transports.messaging.redis_client import RedisSession
 from hub.net import AddressPolicy, ErrorClass
 from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
+from tests.integration.integrations.transports import message_peers
 from tests.integration.integrations.transports.calls import Caller, basic
 from tests.integration.integrations.transports.conformance import LARGE_BYTES, Conformance
 from tests.integration.integrations.transports.message_peers import (
@@ -605,6 +607,26 @@ def test_without_starttls_there_is_neither_login_nor_mail() -> None:
         assert b"AUTH" not in relay.sent
         open_ = caller_of(url, MAIL, Credentials(), settings={"tls": "disable"})
         assert open_.result("fixed", {"text": "x"})["accepted"] == ["ops@example.org"]
+
+
+class OnlyTokens(SMTP):
+    """A mail server where a password is of no use."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, auth_exclude_mechanism=["PLAIN", "LOGIN"], **options)
+
+    async def auth_XOAUTH2(self, server: SMTP, given: list[str]) -> AuthResult:  # noqa: N802 - its name
+        raise NotImplementedError
+
+
+def test_a_mail_server_without_a_login_for_passwords_refuses_the_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(message_peers, "SMTP", OnlyTokens)
+    with running_smtp(server_context()) as box:
+        outcome = caller_of(f"smtp://127.0.0.1:{box.port}", MAIL, tls=tls()).call("fixed", {"text": "x"})
+        assert (outcome.error_class, box.envelopes) == (ErrorClass.UNAUTHORIZED, [])
+        assert "PLAIN" in outcome.message
 
 
 def test_mail_to_a_refused_address_is_not_dialled(mail_server: tuple[str, Mailbox]) -> None:

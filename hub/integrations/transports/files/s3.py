@@ -18,6 +18,7 @@ from hub.integrations.transports.files.s3_xml import Element, NotXml, parse
 from hub.net.outcome import ErrorClass
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from hub.integrations.auth.mode import Credentials
@@ -109,8 +110,10 @@ class S3Client:
             } | ({"continuation-token": token} if token else {})
             outcome = self._ask("GET", self._bucket_url, path, params=query, max_body=_MAX_XML_BYTES)
             page = _read(outcome)
+            # Not every service knows `encoding-type`; one that does says so, and only then is a key encoded.
+            read = unquote_plus if page.child("EncodingType") == "url" else str
             for element in page.children:
-                entry = self._entry(element, prefix)
+                entry = self._entry(element, prefix, read)
                 if entry is not None and not listing.add(entry):
                     return
             token, previous = page.child("NextContinuationToken"), token
@@ -199,17 +202,18 @@ class S3Client:
             raise _error(outcome, path)
         return outcome
 
-    def _entry(self, element: Element, prefix: str) -> Entry | None:
+    def _entry(self, element: Element, prefix: str, read: Callable[[str], str]) -> Entry | None:
         if element.name == "CommonPrefixes":
-            return Entry(self._path(element.child("Prefix").rstrip("/")), "directory")
-        if element.name != "Contents" or unquote_plus(element.child("Key")) == prefix:
+            return Entry(self._path(read(element.child("Prefix")).rstrip("/")), "directory")
+        key = read(element.child("Key"))
+        if element.name != "Contents" or key == prefix:
             return None
         modified = None
         with contextlib.suppress(ValueError):
             modified = datetime.fromisoformat(element.child("LastModified"))
         size, etag = element.child("Size"), element.child("ETag").strip('"')
         return Entry(
-            self._path(element.child("Key")),
+            self._path(key),
             "file",
             int(size) if size.isdigit() else None,
             modified,
@@ -217,7 +221,7 @@ class S3Client:
         )
 
     def _path(self, key: str) -> str:
-        return unquote_plus(key).removeprefix(self._prefix)
+        return key.removeprefix(self._prefix)
 
 
 def _read(outcome: Outcome) -> Element:

@@ -9,16 +9,19 @@ from uuid import UUID
 import pytest
 
 from hub.core.errors import Invalid
+from hub.integrations.auth.mode import Credentials
 from hub.integrations.transports.dialled import Verdict
 from hub.integrations.transports.files import FileTransport, host_keys, paths
 from hub.integrations.transports.files import transport as module
 from hub.integrations.transports.files.entries import Entry, Listing
 from hub.integrations.transports.files.forms import FileOperation, FileSettings
 from hub.integrations.transports.files.ftps import _of_facts, _verdict
-from hub.integrations.transports.files.s3 import _error
+from hub.integrations.transports.files.s3 import S3Client, _error
 from hub.integrations.transports.files.s3_xml import NotXml, parse
-from hub.integrations.transports.interface import Connection
+from hub.integrations.transports.interface import Caps, Connection
 from hub.net.outcome import ErrorClass, Outcome, classify_status
+from hub.net.sockets import Deadline
+from hub.net.trace import Trace
 
 KEY_BLOB = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)
 KEY = base64.b64encode(KEY_BLOB).decode()
@@ -257,6 +260,29 @@ def test_errors_of_s3_have_their_class(
         file_error,
         status,
     )
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["as it is", "encoded"])
+def test_keys_of_s3_are_decoded_when_the_answer_says_so(encoded: bool) -> None:
+    names = ["in/50%25+.txt", "in/a+b%41/"]
+
+    class Session:
+        def call(self, *_: Any, **__: Any) -> Outcome:
+            how = "<EncodingType>url</EncodingType>" if encoded else ""
+            file, directory = (f"pre/{name}" for name in names)
+            return Outcome(200, None, body=f"""<ListBucketResult>{how}<Contents><Key>pre/in/</Key></Contents>
+                <Contents><Key>{file}</Key></Contents>
+                <CommonPrefixes><Prefix>{directory}</Prefix></CommonPrefixes></ListBucketResult>""".encode())  # fmt: skip
+
+    connection = Connection(
+        id=UUID(int=1), tenant_id=UUID(int=2), base_url="https://h/bucket/pre", headers={}, settings=FileSettings(),
+        operations={}, follow_redirects=0, tls=None, pool_key="k",
+    )  # fmt: skip
+    session: Any = Session()
+    listing = Listing(None, 10, 10_000)
+    S3Client(session, connection, Credentials(), Caps(1.0), Deadline(1.0), Trace()).list("in", listing)
+    shown = ["in/50% .txt", "in/a bA"] if encoded else ["in/50%25+.txt", "in/a+b%41"]
+    assert [entry.path for entry in listing.entries] == shown
 
 
 @pytest.mark.parametrize(

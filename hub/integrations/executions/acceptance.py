@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hub.core.errors import FieldError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations.executions import store
-from hub.integrations.executions.accepting import Caller, Refused, Wish, note_refusal
+from hub.integrations.executions.accepting import Caller, Origin, Refused, Wish, note_refusal
 from hub.integrations.executions.tracing import continue_trace
 from hub.integrations.pipeline.masking import is_masked
 from hub.queue.contracts import TaskName
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
 
 #: The header that says when something was deprecated (RFC 9745).
 DEPRECATION = "Deprecation"
+
+_NOT_KEPT = "is required: that of the execution was not kept whole, as the integration's data policy says"
+_EVENT_NOT_KEPT = (
+    "is required, as the operation takes it: the event that started the execution was not kept, as the integration's"
+    " data policy says"
+)
 
 
 def find(conn: Connection, tenant_id: uuid.UUID, execution_id: uuid.UUID) -> Row[Any]:
@@ -70,20 +78,25 @@ class Acceptance:
         return self._run(_integration(integration_id), [wish], source="http")
 
     def again(self, execution_id: Any, changes: ReplayIn) -> tuple[Response, list[str]]:
-        """Accept an execution like an earlier one."""
+        """Accept an execution like an earlier one.
+
+        With its own input, what a flow started is that flow's once more: the event goes through its mapping, and the
+        end is published. With another input it is a plain execution.
+        """
         with self._hub.engine.connect() as conn:
             row = find(conn, self._caller.tenant_id, execution_id)
         if changes.input is None and is_masked(row.input):
-            text = (
-                "is required: that of the execution was not kept whole, as the integration's data policy says"
-            )
+            text = _NOT_KEPT if row.flow_id is None else _EVENT_NOT_KEPT
             raise Invalid(f"input {text}.", fields=(FieldError("input", text),))
+        origin = _origin(row) if changes.input is None else None
         wish = Wish(
             changes.operation or row.operation,
             row.input if changes.input is None else changes.input,
             user=row.on_behalf_of,
             component=row.component,
             traceparent=continue_trace(row.traceparent),
+            depth=0 if origin is None else row.depth,
+            origin=origin,
         )
         return self._run(row.integration_id, [wish], source="replay", replay_of=row.id)
 
@@ -141,6 +154,12 @@ class Acceptance:
             return response, fresh
         answer = json.loads(bytes(response.body))
         return response, [entry["id"] for entry in answer.get("data", [answer])]
+
+
+def _origin(row: Row[Any]) -> Origin | None:
+    if row.flow_id is None:
+        return None
+    return Origin(row.flow_id, row.event_id, msgspec.Raw(msgspec.json.encode(row.mapping)))
 
 
 def _integration(text: str) -> uuid.UUID:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    import msgspec
     from sqlalchemy import Connection
 
     from hub.integrations.directory import Directory
@@ -59,6 +60,21 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What started an execution, when it is made again as it was: its input is the event.
+
+    Args:
+        flow_id: the flow.
+        event_id: the event.
+        mapping: the flow's steps as they were, which make the operation's input.
+    """
+
+    flow_id: uuid.UUID
+    event_id: uuid.UUID | None
+    mapping: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """One operation that a caller asks for.
 
@@ -71,6 +87,7 @@ class Wish:
         not_before: when it is made at the earliest; None is now.
         traceparent: the caller's trace.
         depth: how many flows led here.
+        origin: the flow that makes the input of what is given; None: it is the input.
     """
 
     operation: str
@@ -81,6 +98,7 @@ class Wish:
     not_before: datetime | None = None
     traceparent: str | None = None
     depth: int = 0
+    origin: Origin | None = None
 
 
 class Doors:
@@ -130,7 +148,7 @@ class Doors:
             wishes: 1 to 1,000.
             source: the door.
             caller: the API key; None: the door itself is trusted.
-            marks: further columns of all of them: `batch_id`, `schedule_id`, `replay_of`, `event_id`.
+            marks: further columns of all of them: `batch_id`, `schedule_id`, `replay_of`.
 
         Returns:
             Their ids, in order.
@@ -158,6 +176,7 @@ class Doors:
                 traceparent=wish.traceparent,
                 depth=wish.depth,
                 due_at=wish.not_before,
+                **_marks(wish.origin),
                 **marks,
             )
             for wish in wishes
@@ -184,8 +203,9 @@ class Doors:
         if not target.allows(wish.operation):
             return (FieldError("operation", "the integration does not allow this operation"),)
         form = target.operations.get(wish.operation, target.free)
-        if any(steps.needs_sandbox for steps in form.request_steps):
-            # Expressions take a process and up to 300 ms each; the worker runs them. The name alone is judged here.
+        if wish.origin is not None or any(steps.needs_sandbox for steps in form.request_steps):
+            # The name alone is judged here: a flow has yet to make the input, and expressions, which take a process and
+            # up to 300 ms each, are left to the worker.
             if wish.operation in target.operations or wish.operation == target.transport.free_operation:
                 return ()
             return (FieldError("operation", "this integration has no such operation"),)
@@ -193,6 +213,12 @@ class Doors:
         if not isinstance(judged, Stopped) or judged.state is State.SKIPPED:
             return ()
         return judged.fields or (FieldError("input", judged.message.rstrip(".")),)
+
+
+def _marks(origin: Origin | None) -> dict[str, Any]:
+    if origin is None:
+        return {}
+    return {"flow_id": origin.flow_id, "event_id": origin.event_id, "mapping": origin.mapping}
 
 
 def check_access(access: Access, caller: Caller, user: str | None) -> None:

@@ -65,7 +65,8 @@ def cancel(
         )
         if execution_id not in moved:
             return False
-        kept = None if target is None else keep_input(target, row.input, State.CANCELLED)
+        mapped = row.mapping is not None
+        kept = None if target is None else keep_input(target, row.input, State.CANCELLED, mapped=mapped)
         if kept is not None:
             store.write_results(conn, [End(execution_id, input=kept)])
         if announcer is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hub.net.outcome import Outcome
 
 
-def keep_end(target: Target | None, given: Any, end: Result, state: State) -> Result:
+def keep_end(target: Target | None, given: Any, end: Result, state: State, *, mapped: bool) -> Result:
     """Take out of an end what must not be stored.
 
     Args:
@@ -23,10 +23,11 @@ def keep_end(target: Target | None, given: Any, end: Result, state: State) -> Re
         given: the input as it is stored.
         end: changed in place.
         state: the execution's last one.
+        mapped: a flow made the operation's input of what is stored.
     """
     if target is None:
         return end
-    end.input = keep_input(target, given, state)
+    end.input = keep_input(target, given, state, mapped=mapped)
     if _nothing(target, state):
         end.data, end.data_base64, end.headers, end.request = None, False, None, None
         return end
@@ -40,9 +41,13 @@ def keep_end(target: Target | None, given: Any, end: Result, state: State) -> Re
     return end
 
 
-def keep_input(target: Target, given: Any, state: State) -> Any:
-    """What takes the place of the stored input; None leaves it alone."""
-    if _nothing(target, state):
+def keep_input(target: Target, given: Any, state: State, *, mapped: bool) -> Any:
+    """What takes the place of the stored input; None leaves it alone.
+
+    The policy's paths are those of the operation's input. Where a flow made it of an event, what they hide may stand
+    anywhere in the event, so that none of it is kept.
+    """
+    if _nothing(target, state) or (mapped and target.masks.input):
         return MASK
     return mask(given, target.masks.input) if target.masks.input else None
 

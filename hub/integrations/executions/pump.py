@@ -165,7 +165,8 @@ class ExecutionSource(Source["Job", "Result"]):
         """
         decision, attempt, end = self._judge(job, came, self._clock.now())
         if decision.state.finished:
-            end = keep_end(job.target, job.input, end, decision.state)
+            mapped = job.mapping is not None
+            end = keep_end(job.target, job.input, end, decision.state, mapped=mapped)
             if self._teller is not None:
                 self._teller.make(Ended(job, decision.state, decision.reason, end))
         job.verdict = Verdict(decision, attempt, end)

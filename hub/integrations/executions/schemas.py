@@ -46,7 +46,11 @@ class ReplayIn(Form):
     """What is to be different when an execution is made once more; what is left out is as it was."""
 
     operation: str | None = Field(default=None, min_length=1, max_length=64)
-    input: dict[str, Any] | None = None
+    input: dict[str, Any] | None = Field(
+        default=None,
+        description="As the operation takes it. Unset: that of the execution; of what a flow started the event, which"
+        " goes through the flow's mapping as it was then, and whose end the flow publishes.",
+    )
 
 
 class DryRunIn(Form):
@@ -205,7 +209,7 @@ class Execution(BaseModel):
 class ExecutionDetail(Execution):
     """An execution with its input, result and attempts, oldest first."""
 
-    input: Any
+    input: Any = Field(description="What was asked for; of what a flow started, the event.")
     request: dict[str, Any] | None = Field(description="What was sent, without credentials.")
     result: Result | None
     attempt_log: list[Attempt]

@@ -146,7 +146,8 @@ class DataPolicy(Form):
     redact: list[Annotated[str, Field(min_length=1, max_length=512)]] = Field(
         default=[],
         max_length=100,
-        description="Paths in inputs (`input.…`) and answers (`data.…`) that are masked.",
+        description="Paths in inputs (`input.…`) and answers (`data.…`) that are masked. With paths in inputs, no event"
+        " of a flow is kept with its execution, nor what was sent.",
     )
 
 

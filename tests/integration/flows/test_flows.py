@@ -309,3 +309,75 @@ def test_flows_are_their_tenants_own(flows: Flows, provider: Provider) -> None:
     flows.world.call("POST", "/events", json={"type": "order.paid", "data": {}}, key=stranger)
     flows.run()
     assert not provider.calls
+
+
+def replay(flows: Flows, execution: str, status: int = 202, **changes: Any) -> Any:
+    answer = flows.world.call("POST", f"/executions/{execution}/replay", json=changes)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_an_execution_of_a_flow_is_made_again_as_the_flow_made_it(flows: Flows, provider: Provider) -> None:
+    provider.script = [Answer(status=404)]
+    publish = [{"on": "ended", "event_type": "over", "mapping": [{"pick": ["state", "event.data.name"]}]}]
+    made = flows.create(flows.world.create(provider.url)["id"], publish=publish)
+    event = flows.publish(data={"name": "Ada", "n": 123456789012345678901234567890})
+    flows.run()
+    (first,) = flows.executions()
+    # What the flow is by now does not matter: its mapping is that of the execution.
+    flows.world.call("PATCH", f"/flows/{made['id']}", json={"mapping": [{"pick": ["nothing"]}]})
+    again = replay(flows, first["id"])["id"]
+    flows.run()
+    detail = flows.world.read(again)
+    assert (detail["state"], detail["source"], detail["replay_of"]) == ("done", "replay", first["id"])
+    assert (detail["flow"], detail["event"], detail["input"]["type"]) == (made["id"], event, "order.paid")
+    assert [call.body for call in provider.calls] == [
+        b'{"name":"Ada","n":123456789012345678901234567890}'
+    ] * 2
+    assert {row.depth for row in flows.world.sql("SELECT depth FROM hub.execution")} == {1}
+    told = [
+        row.data for row in flows.world.sql("SELECT data::json AS data FROM hub.message WHERE type = 'over'")
+    ]
+    assert sorted(one["state"] for one in told) == ["done", "failed"]
+    assert {one["event"]["data"]["name"] for one in told} == {"Ada"}
+
+
+def test_with_another_input_it_is_the_operation_alone(flows: Flows, provider: Provider) -> None:
+    flows.create(flows.world.create(provider.url)["id"], publish=[{"on": "ended", "event_type": "over"}])
+    flows.publish()
+    flows.run()
+    (first,) = flows.executions()
+    again = replay(flows, first["id"], input={"body": {"name": "Eve"}})["id"]
+    # What it takes is judged at the door, for there is nothing that would change it.
+    assert replay(flows, first["id"], 422, input={"colour": 1})["errors"][0]["path"] == "input.colour"
+    assert replay(flows, first["id"], 422, operation="nothing")["errors"][0]["path"] == "operation"
+    flows.run()
+    detail = flows.world.read(again)
+    assert (detail["flow"], detail["event"], detail["input"]) == (None, None, {"body": {"name": "Eve"}})
+    assert provider.calls[-1].body == b'{"name":"Eve"}'
+    assert flows.world.sql("SELECT count(*) FROM hub.message WHERE type = 'over'")[0][0] == 1
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_what_masks_hide_in_an_input_is_not_kept_in_its_event(
+    flows: Flows, provider: Provider, end: str
+) -> None:
+    card = "4111-1111-1111-1111"
+    integration = flows.world.create(provider.url, data_policy={"redact": ["input.body.card"]})
+    flows.create(integration["id"], mapping=[{"rename": {"data": "body"}}, {"pick": ["body"]}])
+    provider.script = [Answer(status=200 if end == "done" else 404)]
+    flows.publish(data={"card": card})
+    flows.source.claim(100)
+    (execution,) = (one["id"] for one in flows.executions())
+    if end == "cancelled":
+        assert flows.world.call("POST", f"/executions/{execution}/cancel").status_code == 200
+    flows.run()
+    detail = flows.world.read(execution)
+    assert (detail["state"], detail["input"]) == (end, "***")
+    assert card not in str(flows.world.sql("SELECT to_jsonb(t)::text FROM hub.execution t"))
+    refused = replay(flows, execution, 422)
+    assert [error["path"] for error in refused["errors"]] == ["input"]
+    assert "the event that started the execution was not kept" in refused["detail"]
+    again = replay(flows, execution, input={"body": {"card": card}})["id"]
+    flows.run()
+    assert flows.world.read(again)["input"] == {"body": {"card": "***"}}

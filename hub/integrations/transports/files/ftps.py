@@ -62,7 +62,8 @@ class _Ftp(ftplib.FTP_TLS):
         self._way.trace.phase = Phase.WAIT
         self.welcome = self.getresp()
         if not implicit:
-            self.auth()
+            with _securing():
+                self.auth()
             self._way.trace.phase = Phase.WAIT
 
     def getline(self) -> str:
@@ -137,7 +138,8 @@ class FtpsClient:
             with self._asking(""):
                 self._ftp.open(implicit=self._implicit)
                 self._ftp.login(self._username, self._password.reveal(), secure=False)
-                self._ftp.prot_p()
+                with _securing():
+                    self._ftp.prot_p()
                 with contextlib.suppress(ftplib.error_perm):
                     self._ftp.sendcmd("OPTS UTF8 ON")
                 self._ftp.voidcmd("TYPE I")
@@ -292,6 +294,18 @@ class FtpsClient:
             sock.end()
         with contextlib.suppress(OSError):
             self._ftp.close()
+
+
+@contextlib.contextmanager
+def _securing() -> Iterator[None]:
+    """A server that refuses TLS, for which RFC 4217 has codes that mean other things elsewhere."""
+    try:
+        yield
+    except (ftplib.error_perm, ftplib.error_temp) as error:
+        if str(error)[:3] in _BUSY:
+            raise
+        text = safe_text(str(error), 150).rstrip(".")
+        raise Verdict(ErrorClass.TLS, f"The server offers no TLS here ({text}).") from None
 
 
 def _verdict(said: str, path: str) -> Verdict:

@@ -588,6 +588,31 @@ def test_the_wait_for_a_goodbye_is_under_the_deadline() -> None:
             assert time.monotonic() - begun < 3
 
 
+@pytest.mark.parametrize(
+    ("command", "says", "error_class"),
+    [
+        ("AUTH", "530 Please log in with USER and PASS first.", ErrorClass.TLS),
+        ("AUTH", "500 Unknown.", ErrorClass.TLS),
+        ("AUTH", "431 No certificate.", ErrorClass.TLS),
+        ("AUTH", "421 Too many connections.", ErrorClass.PROVIDER_BUSY),
+        ("PROT", "536 Not supported.", ErrorClass.TLS),
+        ("PROT", "534 Not allowed.", ErrorClass.TLS),
+    ],
+)
+def test_a_refusal_of_tls_by_ftp_is_one_of_tls(
+    tmp_path: Path, command: str, says: str, error_class: ErrorClass
+) -> None:
+    def refuse(self: Any, *_: Any) -> None:
+        self.respond(says)
+
+    refusing: dict[str, Any] = {f"ftp_{command}": refuse}
+    with running_ftps(tmp_path, AUTHORITY, **refusing) as port:
+        url = f"ftps://127.0.0.1:{port}"
+        outcome = Caller(FileTransport(), url, basic(USER, PASSWORD), OPERATIONS, tls=tls()).probe()
+    assert outcome.error_class is error_class, outcome
+    assert says.rstrip(".") in outcome.message
+
+
 def test_ftps_verifies_the_server(ftps: tuple[int, Path]) -> None:
     port, _ = ftps
     caller = Caller(FileTransport(), f"ftps://127.0.0.1:{port}", basic(USER, PASSWORD), OPERATIONS)

@@ -99,11 +99,24 @@ class AmqpSession:
     @contextlib.contextmanager
     def channel(self, max_bytes: int) -> Iterator[Any]:
         """A channel for one call."""
+        from amqp import exceptions  # noqa: PLC0415
+
         self._bounded.renew(max_bytes)
         with _asking():
             channel = self.link.channel()
-            yield channel
+            try:
+                yield channel
+            except (exceptions.ChannelError, exceptions.MessageNacked):
+                # The connection will be kept. After an error py-amqp opens the channel anew, and it would stay open.
+                self._end(channel)
+                raise
             channel.close()
+
+    def _end(self, channel: Any) -> None:
+        try:
+            channel.close()
+        except Exception:  # noqa: BLE001 - the call has its error already
+            self.close()
 
 
 def publish(session: AmqpSession, task: Task, way: Way, max_bytes: int) -> bytes:

@@ -433,6 +433,27 @@ def test_what_no_queue_wants_is_an_error(rabbitmq: int) -> None:
     assert caller.probe().ok
 
 
+def test_a_call_that_fails_leaves_no_channel_open(rabbitmq: int, queue: str) -> None:
+    """Channels have numbers, the lowest that is free first."""
+    opened: list[int | None] = []
+    channel = amqp.Connection.channel
+
+    def noted(link: amqp.Connection) -> amqp.Channel:
+        found = channel(link)
+        opened.append(found.channel_id)
+        return found
+
+    with relaying(tcp(rabbitmq)) as relay, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(amqp.Connection, "channel", noted)
+        caller = caller_of(f"amqp://127.0.0.1:{relay.port}", AMQP)
+        for _ in range(3):
+            assert caller.call("nowhere", {"text": "x"}).headers["amqp-code"] == "404"
+        caller.result("put", {"parameters": {"q": queue}, "text": "x"})
+        assert relay.connections == 1
+    assert len(opened) >= 4
+    assert set(opened) == {1}
+
+
 def test_messages_that_do_not_fit_stay_in_the_queue(rabbitmq: int, queue: str) -> None:
     caller = caller_of(f"amqp://127.0.0.1:{rabbitmq}", AMQP)
     q = {"parameters": {"q": queue}}

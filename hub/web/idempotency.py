@@ -46,7 +46,8 @@ def run_idempotent(
         services: of this application.
         caller: whose key it is; tenants do not share keys.
         request_headers: may hold `Idempotency-Key`; without it the work is just done.
-        scope: the kind of request, with the ids of its path when the path has any.
+        scope: the kind of request, with the ids of its path when the path has any; with the API key where callers of
+            one tenant must not be given each other's answers.
         body_bytes: the body as it was received: the same key with another body is refused.
         work: runs inside the transaction; an error undoes the key as well.
 

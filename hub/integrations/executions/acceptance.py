@@ -130,7 +130,8 @@ class Acceptance:
                 return 202, entries[0], ids[0]
             return 202, {"id": format_id(Kind.BATCH, batch_id), "data": entries}, ids[0]
 
-        scope = f"integrations/{self._scope}"
+        # A key of its own for each caller: who is not let in must not be given what others were answered.
+        scope = f"integrations/{self._caller.key_id.hex}/{self._scope}"
         try:
             response = run_idempotent(self._hub, self._caller, self._request.headers, scope, self._raw, work)
         except Refused as error:

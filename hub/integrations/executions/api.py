@@ -57,7 +57,10 @@ Reader = Annotated[Principal, requires("executions:read")]
 Writer = Annotated[Principal, requires("executions:write")]
 IdempotencyKey = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", description="The same request with the same key is done once."),
+    Header(
+        alias="Idempotency-Key",
+        description="The same request of the same API key with the same key is done once; API keys do not share them.",
+    ),
 ]
 Prefer = Annotated[
     str | None,

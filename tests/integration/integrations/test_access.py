@@ -76,6 +76,39 @@ def test_a_key_a_role_or_a_user_lets_in_and_everybody_else_is_refused_and_noted(
     assert "neither this API key nor its roles nor this user" in latest["details"]["why"]
 
 
+@pytest.mark.parametrize("door", ["execute", "execute-batch", "replay"])
+def test_idempotency_keys_are_each_callers_own(world: World, provider: Provider, door: str) -> None:
+    made = world.create(provider.url)
+    named, its_key = new_key(world)
+    _, stranger = new_key(world)
+    restrict(world, made, api_keys=[named])
+    path, body = (
+        f"/integrations/{made['id']}/{door}",
+        {"items": [GIVEN]} if door == "execute-batch" else GIVEN,
+    )
+    if door == "replay":
+        first = world.call("POST", f"/integrations/{made['id']}/execute", key=its_key, json=GIVEN).json()[
+            "id"
+        ]
+        path, body = f"/executions/{first}/replay", {}
+
+    def ask(key: str) -> Any:
+        return world.call("POST", path, key=key, json=body, headers={"Idempotency-Key": "order-1"})
+
+    accepted = ask(its_key)
+    assert accepted.status_code == 202
+    refused = ask(stranger)
+    assert (refused.status_code, accepted.json()["id"] in refused.text) == (403, False)
+    again = ask(its_key)
+    assert (again.json(), again.headers["idempotency-replayed"]) == (accepted.json(), "true")
+    # Who is let in asks for something of their own.
+    restrict(world, made)
+    other = ask(stranger)
+    assert other.status_code == 202
+    assert other.json()["id"] != accepted.json()["id"]
+    assert ask(stranger).json() == other.json()
+
+
 def test_a_replay_is_judged_by_todays_rules(world: World, provider: Provider) -> None:
     made = world.create(provider.url)
     _, stranger = new_key(world)

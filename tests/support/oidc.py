@@ -84,9 +84,9 @@ def serving_oidc(**options: Any) -> Iterator[Oidc]:
     """
     node = shutil.which("node")
     if node is None:
-        absent("Node is not installed")
+        absent("node", "Node is not installed")
     if not (NODE / "node_modules" / "oidc-provider").exists():
-        absent("oidc-provider is not installed: run tests/support/node/install")
+        absent("node", "oidc-provider is not installed: run tests/support/node/install")
     process = subprocess.Popen(
         [node, "oidc.js", json.dumps(options)],
         cwd=NODE,

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.integrations.auth.served import serving_httpbin
 from tests.integration.integrations.provider import Call, Provider
 from tests.integration.integrations.world import World
+from tests.support.peers import absent
 
 SECRET = "s3cr3t-0123456789"
 OPERATIONS: dict[str, Any] = {
@@ -26,7 +27,11 @@ OPERATIONS: dict[str, Any] = {
 #: Headers that each program writes for itself, or of what differs in every call.
 OWN = {"host", "user-agent", "accept", "accept-encoding", "connection", "content-length", "traceparent"}
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+
+@pytest.fixture(autouse=True)
+def _curl() -> None:
+    if shutil.which("curl") is None:
+        absent("curl", "there is no curl on this machine")
 
 
 def run(command: str) -> subprocess.CompletedProcess[bytes]:

@@ -20,8 +20,6 @@ import trustme
 from botocore.session import Session
 from moto.server import ThreadedMotoServer
 
-from tests.support.peers import absent
-
 with warnings.catch_warnings():
     # Up to Python 3.11 pyftpdlib takes asyncore from the standard library, which deprecates it.
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -132,8 +130,7 @@ def running_ftps(
     root: Path, authority: trustme.CA, *, implicit: bool = False, goodbye: bool = True, **attributes: Any
 ) -> Iterator[int]:
     """Serve a directory; returns the port."""
-    if not hasattr(handlers, "TLS_FTPHandler"):
-        absent("pyftpdlib speaks TLS only with pyopenssl")
+    assert hasattr(handlers, "TLS_FTPHandler"), "pyftpdlib speaks TLS only with pyopenssl"
     logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(root), perm="elradfmwMT")

@@ -53,7 +53,7 @@ def running_mariadb() -> Iterator[Mariadb]:
     """Make a cluster and run it, or skip."""
     binary = server_binary()
     if binary is None:
-        absent("no MariaDB on this machine (apt-get install mariadb-server)")
+        absent("mariadb", "no MariaDB on this machine (apt-get install mariadb-server)")
     home = Path(tempfile.mkdtemp(prefix="hub-maria-"))
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")

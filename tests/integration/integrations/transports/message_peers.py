@@ -37,7 +37,7 @@ def running_rabbitmq() -> Iterator[int]:
     binary = next(filter(None, (shutil.which("rabbitmq-server", path=path) for path in paths)), None)
     epmd = shutil.which("epmd")
     if binary is None or epmd is None:
-        absent("no RabbitMQ on this machine (apt-get install rabbitmq-server)")
+        absent("rabbitmq", "no RabbitMQ on this machine (apt-get install rabbitmq-server)")
     home = Path(tempfile.mkdtemp(prefix="hub-rabbit-"))
     port, names, distribution = _free_ports(3)
     (home / "rabbit.conf").write_text(

@@ -1,6 +1,6 @@
 """Shared Key against Azurite, Microsoft's emulator of Azure Storage, which checks every signature.
 
-It is a Node package: `npm install --global azurite`, or its `node_modules/.bin` on the PATH.
+It is a Node package, which `tests/support/node/install` gets.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import signal
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hub.net.outcome import Outcome
 from hub.net.session import GuardedSession
+from tests.support.peers import absent
 from tests.support.waiting import until
 from tests.unit.integrations.auth.requests_in_hand import signer
 
-AZURITE = shutil.which("azurite")
-pytestmark = pytest.mark.skipif(AZURITE is None, reason="azurite is not on the PATH (npm install azurite)")
-
+AZURITE = Path(__file__).parents[3] / "support" / "node" / "node_modules" / ".bin" / "azurite"
 ACCOUNT = "hubtest"
 KEY = b64encode(b"the key of the account of the test").decode()
 WRONG = b64encode(b"another key").decode()
@@ -34,6 +34,8 @@ _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (ht
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Its services' addresses by name."""
+    if shutil.which("node") is None or not AZURITE.exists():
+        absent("node", "Node or azurite is not installed: run tests/support/node/install")
     place = tmp_path_factory.mktemp("azurite")
     log = place / "log"
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]

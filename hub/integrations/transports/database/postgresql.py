@@ -84,10 +84,8 @@ class PostgresqlSession:
             call.way.trace.phase = Phase.WAIT
             self._read_rows(rows)
             self._link.send(wire.query("COMMIT"))
-            if query.write and self._finish()[-1:] == [b"ROLLBACK"]:
+            if self._finish(committing=True)[-1:] == [b"ROLLBACK"] and query.write:
                 raise Verdict(ErrorClass.PROVIDER_ERROR, "PostgreSQL rolled the transaction back.")
-            if not query.write:
-                self._finish()
             self._used = True
 
     def end_statement(self, call: Call) -> None:
@@ -136,7 +134,7 @@ class PostgresqlSession:
         readers: list[types.Reader] = []
         fault: Verdict | None = None
         while True:
-            kind, content = self._link.read(room)
+            kind, content = self._next(fault, room)
             if kind == b"D":
                 texts = wire.row(content)
                 rows.add(
@@ -157,12 +155,18 @@ class PostgresqlSession:
             elif kind not in _IGNORED | {b"1", b"2", b"n", b"s", b"I"}:
                 raise wire.garbled()
         if fault is not None:
+            self._roll_back()
+            raise fault
+
+    def _roll_back(self) -> None:
+        try:
             self._link.send(wire.query("ROLLBACK"))
             self._finish()
             self._used = True
-            raise fault
+        except OSError:
+            self.close()  # or it would be kept out of step
 
-    def _finish(self, state: bytes = b"I") -> list[bytes]:
+    def _finish(self, state: bytes = b"I", *, committing: bool = False) -> list[bytes]:
         """Read to the end of our own statement.
 
         Returns:
@@ -170,8 +174,9 @@ class PostgresqlSession:
         """
         tags: list[bytes] = []
         fault: Verdict | None = None
+        at_the_end: Verdict | None = None
         while True:
-            kind, content = self._link.read()
+            kind, content = self._next(at_the_end)
             if kind == b"Z":
                 if fault is None and content != state:
                     raise wire.garbled()
@@ -180,11 +185,31 @@ class PostgresqlSession:
                 tags.append(content.rstrip(b"\0"))
             elif kind == b"E":
                 fault = fault or wire.error(content)
+                at_the_end = _undecided(fault) if committing else fault
             elif kind not in _IGNORED:
                 raise wire.garbled()
         if fault is not None:
             raise fault
         return tags
+
+    def _next(self, fault: Verdict | None, room: int = wire.MAX_CONTROL_BYTES) -> tuple[bytes, bytes]:
+        """The next message. Nothing comes after a fatal error, which then is why the connection ended."""
+        try:
+            return self._link.read(room)
+        except OSError:
+            if fault is None:
+                raise
+            self.close()  # or it would be kept out of step
+            raise fault from None
+
+
+def _undecided(fault: Verdict) -> Verdict:
+    """The fault of a connection that ended in COMMIT, by which the server may have committed already."""
+    return Verdict(
+        ErrorClass.RESET,
+        f"The connection ended in COMMIT, so nobody knows whether it is done. {fault.message}",
+        details=fault.details,
+    )
 
 
 def _connect(call: Call) -> PlainSocket:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _PROTOCOL = 196608
-_MAX_CONTROL_BYTES = 1_048_576
+MAX_CONTROL_BYTES = 1_048_576
 _FIELDS = {
     b"S": "severity",
     b"C": "sqlstate",
@@ -52,7 +52,7 @@ class Wire:
         """Send messages together."""
         self.sock.sendall(b"".join(messages))
 
-    def read(self, max_bytes: int = _MAX_CONTROL_BYTES) -> tuple[bytes, bytes]:
+    def read(self, max_bytes: int = MAX_CONTROL_BYTES) -> tuple[bytes, bytes]:
         """The next message: its kind and what is in it.
 
         Args:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hub.integrations.transports.dialled import Verdict
 from hub.net.outcome import ErrorClass
 
-# Rolled back by the server, a lock that was not to be had, or the server is starting or stopping.
-_BUSY = frozenset({"40000", "40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
+# Rolled back by the server, a lock that was not to be had, the server is starting or stopping, or ended the session.
+_BUSY = frozenset({"40000", "40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05"})
 
 
 def classify(sqlstate: str) -> ErrorClass:

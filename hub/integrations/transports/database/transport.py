@@ -192,10 +192,11 @@ def _use(session: Session, call: Call, query: Query, rows: Rows, idle: Idle[Sess
         session.run(call, query, rows)
         body = rows.body()
     except Verdict as verdict:
-        if verdict.error_class in _GIVEN_UP or "sqlstate" not in verdict.headers:
-            _give_up(session, call)
-        else:
+        kept = "sqlstate" in verdict.headers and verdict.error_class not in _GIVEN_UP
+        if kept and session.reusable:
             idle.give(session)
+        else:
+            _give_up(session, call)
         raise
     except Stale:
         session.close()

@@ -515,6 +515,32 @@ def test_a_deadlock_or_a_conflict_is_busy(make: Make) -> None:
     assert (outcome.error_class, outcome.headers["sqlstate"]) == (ErrorClass.PROVIDER_BUSY, "55P03")
 
 
+def test_a_connection_that_the_server_ends_is_busy_in_its_words(make: Make) -> None:
+    caller = make("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(10)")
+    for _ in range(2):
+        outcome = caller.call("do")
+        assert (outcome.error_class, outcome.headers["sqlstate"]) == (ErrorClass.PROVIDER_BUSY, "57P01")
+        assert "terminating connection" in outcome.message
+
+
+def test_a_connection_that_the_server_ends_in_commit_may_have_done_it(make: Make) -> None:
+    with psycopg.connect(_url(make)) as admin:
+        admin.execute("CREATE TABLE last (id int)")
+        admin.execute(
+            "CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(10); RETURN NULL; END'"
+        )
+        admin.execute(
+            "CREATE CONSTRAINT TRIGGER at_the_end AFTER INSERT ON last DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION leave()"
+        )
+    outcome = make("INSERT INTO last VALUES (1)", mode="write").call("do")
+    assert outcome.error_class is ErrorClass.RESET
+    assert "COMMIT" in outcome.message
+    assert "terminating connection" in outcome.message
+    assert json.loads(outcome.body)["error"]["sqlstate"] == "57P01"
+
+
 def test_a_database_that_is_not_there_is_the_providers_error(make: Make) -> None:
     caller = make()
     object.__setattr__(caller.connection, "base_url", caller.connection.base_url + "_no")

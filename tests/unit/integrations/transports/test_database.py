@@ -176,7 +176,7 @@ def test_values_become_texts_of_postgresql(value: Any, text: bytes | None) -> No
     [
         ("28P01", ErrorClass.UNAUTHORIZED), ("40001", ErrorClass.PROVIDER_BUSY), ("40P01", ErrorClass.PROVIDER_BUSY),
         ("40003", ErrorClass.PROVIDER_ERROR), ("53300", ErrorClass.PROVIDER_BUSY), ("57P03", ErrorClass.PROVIDER_BUSY),
-        ("57014", ErrorClass.TIMEOUT), ("23505", ErrorClass.PROVIDER_ERROR), ("", ErrorClass.PROVIDER_ERROR),
+        ("57P05", ErrorClass.PROVIDER_BUSY), ("57014", ErrorClass.TIMEOUT), ("23505", ErrorClass.PROVIDER_ERROR), ("", ErrorClass.PROVIDER_ERROR),
     ],
 )  # fmt: skip
 def test_codes_have_their_class(code: str, error_class: ErrorClass) -> None:

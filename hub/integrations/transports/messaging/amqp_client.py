@@ -93,12 +93,12 @@ class AmqpSession:
 
     def check(self, max_bytes: int) -> None:
         """Prove that it is of use."""
-        with self.channel(max_bytes):
-            pass
+        with self.channel(max_bytes) as channel:
+            channel.close()
 
     @contextlib.contextmanager
     def channel(self, max_bytes: int) -> Iterator[Any]:
-        """A channel for one call."""
+        """A channel for one call. What was done in it is done, whatever becomes of its closing."""
         from amqp import exceptions  # noqa: PLC0415
 
         self._bounded.renew(max_bytes)
@@ -110,12 +110,12 @@ class AmqpSession:
                 # The connection will be kept. After an error py-amqp opens the channel anew, and it would stay open.
                 self._end(channel)
                 raise
-            channel.close()
+        self._end(channel)
 
     def _end(self, channel: Any) -> None:
         try:
             channel.close()
-        except Exception:  # noqa: BLE001 - the call has its error already
+        except Exception:  # noqa: BLE001 - whatever it is, this connection is of no more use
             self.close()
 
 
@@ -141,6 +141,9 @@ def publish(session: AmqpSession, task: Task, way: Way, max_bytes: int) -> bytes
         if form.confirm:
             way.trace.phase = Phase.WAIT
         send(AmqpMessage(message.body, **properties), exchange, key or "", mandatory=form.confirm)
+        if not form.confirm:
+            # The one sign that the broker has read it.
+            channel.close()
     if returned:
         raise Verdict(
             ErrorClass.PROVIDER_ERROR,
@@ -173,6 +176,9 @@ def consume(session: AmqpSession, task: Task, way: Way, max_bytes: int) -> bytes
             taken = len(inbox)
         if len(inbox) and form.ack:
             channel.basic_ack(arrived[len(inbox) - 1].delivery_tag, multiple=True)
+        elif not len(inbox):
+            # Nothing is an answer only of a broker that still answers.
+            channel.close()
     # What is left goes back to the queue when its channel closes.
     return inbox.body()
 

@@ -454,6 +454,51 @@ def test_a_call_that_fails_leaves_no_channel_open(rabbitmq: int, queue: str) -> 
     assert set(opened) == {1}
 
 
+def in_queue(rabbitmq: int, queue: str) -> int:
+    """How many messages are there."""
+    with amqp.Connection(f"127.0.0.1:{rabbitmq}", userid=USER, password=PASSWORD) as admin:
+        declared = admin.channel().queue_declare(queue, passive=True)
+        assert declared is not None
+        return int(declared[1])
+
+
+def test_messages_that_were_acknowledged_are_answered_whatever_the_broker_says_then(
+    rabbitmq: int, queue: str
+) -> None:
+    with relaying(tcp(rabbitmq)) as relay, pytest.MonkeyPatch.context() as patch:
+        caller = caller_of(f"amqp://127.0.0.1:{relay.port}", AMQP)
+        q = {"parameters": {"q": queue}}
+        caller.result("put", {**q, "text": "x"})
+        ack = amqp.Channel.basic_ack
+
+        def held(channel: amqp.Channel, *args: Any, **options: Any) -> None:
+            relay.held.set()
+            ack(channel, *args, **options)
+
+        patch.setattr(amqp.Channel, "basic_ack", held)
+        assert texts(caller.result("take", q, timeout=2.0)) == ["x"]
+        assert relay.held.is_set()
+        until(lambda: in_queue(rabbitmq, queue) == 0)
+
+
+def test_a_message_that_was_confirmed_is_published_whatever_the_broker_says_then(
+    rabbitmq: int, queue: str
+) -> None:
+    with relaying(tcp(rabbitmq)) as relay, pytest.MonkeyPatch.context() as patch:
+        close = amqp.Channel.close
+
+        def held(channel: amqp.Channel) -> None:
+            relay.held.set()
+            close(channel)
+
+        patch.setattr(amqp.Channel, "close", held)
+        caller = caller_of(f"amqp://127.0.0.1:{relay.port}", AMQP)
+        put = caller.result("put", {"parameters": {"q": queue}, "text": "x"}, timeout=2.0)
+        assert put["confirmed"]
+        assert relay.held.is_set()
+    assert in_queue(rabbitmq, queue) == 1
+
+
 def test_messages_that_do_not_fit_stay_in_the_queue(rabbitmq: int, queue: str) -> None:
     caller = caller_of(f"amqp://127.0.0.1:{rabbitmq}", AMQP)
     q = {"parameters": {"q": queue}}

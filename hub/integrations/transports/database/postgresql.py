@@ -74,7 +74,9 @@ class PostgresqlSession:
     def run(self, call: Call, query: Query, rows: Rows) -> None:
         """Do one statement; see `Session`."""
         with _strictly():
-            self._begin(call, query)
+            # However this call ends, even in its COMMIT, the next one is not the first.
+            used, self._used = self._used, True
+            self._begin(call, query, used=used)
             statement = query.statement
             values = [types.write(query.values[name]) for name in statement.names]
             # A read pauses after the last row that is kept. A change must run to its end, whatever is kept of it.
@@ -86,7 +88,6 @@ class PostgresqlSession:
             self._link.send(wire.query("COMMIT"))
             if self._finish(committing=True)[-1:] == [b"ROLLBACK"] and query.write:
                 raise Verdict(ErrorClass.PROVIDER_ERROR, "PostgreSQL rolled the transaction back.")
-            self._used = True
 
     def end_statement(self, call: Call) -> None:
         """Have the server end what this connection runs (PostgreSQL 18, 54.2.8)."""
@@ -104,7 +105,7 @@ class PostgresqlSession:
         except OSError:
             self.sock.close()
 
-    def _begin(self, call: Call, query: Query) -> None:
+    def _begin(self, call: Call, query: Query, *, used: bool) -> None:
         seconds = call.way.deadline.remaining()
         limit = max(int((seconds - min(_EARLIER_SECONDS, seconds / 10)) * 1000), 1)
         begin = (
@@ -115,13 +116,13 @@ class PostgresqlSession:
             "SET LOCAL timezone = 'UTC'; SET LOCAL bytea_output = 'hex'"
         )
         # What an earlier call left in the session must not reach this one.
-        clean = [wire.query("DISCARD ALL")] if self._used else []
+        clean = [wire.query("DISCARD ALL")] if used else []
         try:
             self._link.send(*clean, wire.query(begin))
             for _ in clean:
                 self._finish()
         except OSError:
-            if self._used and not call.way.deadline.over:
+            if used and not call.way.deadline.over:
                 raise Stale from None
             raise
         except Verdict as verdict:
@@ -162,7 +163,6 @@ class PostgresqlSession:
         try:
             self._link.send(wire.query("ROLLBACK"))
             self._finish()
-            self._used = True
         except OSError:
             self.close()  # or it would be kept out of step
 

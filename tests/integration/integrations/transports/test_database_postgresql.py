@@ -375,6 +375,23 @@ def test_what_one_call_sets_does_not_reach_the_next_on_the_same_connection(make:
     assert relay.connections == 1
 
 
+def test_what_a_call_sets_whose_commit_fails_does_not_reach_the_next_one_either(
+    make: Make, relay: Relay
+) -> None:
+    with psycopg.connect(_url(make)) as admin:
+        admin.execute("CREATE TABLE late (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    before = relay.connections
+    caller = make(
+        "INSERT INTO late SELECT 1 FROM pg_advisory_lock(8), generate_series(1, :n)", mode="write",
+        parameters={"n": {"type": "integer"}},
+    )  # fmt: skip
+    assert caller.call("do", {"parameters": {"n": 2}}).headers["sqlstate"] == "23505"
+    other = DatabaseTransport.operation_form(sql="SELECT count(*) AS n FROM pg_locks WHERE objid = 8")
+    object.__setattr__(caller.connection, "operations", {"do": other})
+    assert caller.result("do")["rows"] == [{"n": 0}]
+    assert relay.connections == before + 1
+
+
 def test_rows_over_the_cap_are_left_out_and_the_connection_stays_of_use(make: Make, relay: Relay) -> None:
     caller = make("SELECT generate_series(1, 2000000000) AS n", max_rows=3)
     for _ in range(2):

@@ -252,6 +252,8 @@ def _log_in(link: wire.Wire, call: Call) -> tuple[int, bytes]:
         elif kind == b"K":
             process, key = struct.unpack("!i", content[:4])[0], content[4:]
         elif kind == b"Z":
+            if exchange is not None and not exchange.proved:
+                raise ScramFault
             return process, key
         elif kind == b"E":
             raise wire.error(content)
@@ -263,7 +265,7 @@ def _authenticate(link: wire.Wire, call: Call, content: bytes, exchange: Scram |
     (step,) = struct.unpack_from("!i", content)
     rest = content[4:]
     if step == 0:
-        return None
+        return exchange
     if call.login.password is None:
         raise Verdict(
             ErrorClass.UNAUTHORIZED, "The server asks for a password; give one with auth.mode basic."

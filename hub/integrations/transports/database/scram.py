@@ -1,6 +1,7 @@
 """SCRAM-SHA-256, the client's side (RFC 5802, RFC 7677), without channel binding.
 
-Promises: the password is not sent; the server proves that it knows it too. Leaves to others: the messages around it.
+Promises: the password is not sent; the server proves that it knows it too. Leaves to others: the messages around it,
+and to go on only with one that has.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ class Scram:
     Args:
         password: as the user gave it.
         nonce: random printable ASCII without a comma.
+
+    Attributes:
+        proved: the server has shown that it knows the password. Whatever else it says, without this the login is none.
     """
 
     def __init__(self, password: str, nonce: str) -> None:
@@ -32,6 +36,7 @@ class Scram:
         self._nonce = nonce
         self._bare = f"n=,r={nonce}"  # PostgreSQL takes the user of its startup message
         self._signature = b""
+        self.proved = False
 
     @property
     def first(self) -> bytes:
@@ -70,6 +75,7 @@ class Scram:
         expected = b"v=" + base64.b64encode(self._signature)
         if not self._signature or not hmac.compare_digest(server_final.split(b",")[0], expected):
             raise ScramFault
+        self.proved = True
 
 
 def prepare(password: str) -> bytes:

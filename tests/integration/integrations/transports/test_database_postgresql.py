@@ -608,6 +608,35 @@ def test_a_server_that_speaks_something_else_harms_nobody(make: Make, says: byte
     }
 
 
+SCRAM = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0"
+WELCOME = b"R\0\0\0\x08\0\0\0\0"
+READY = b"Z\0\0\0\x05I"
+
+
+@pytest.mark.parametrize(
+    "says",
+    [SCRAM + WELCOME + READY, SCRAM + READY, SCRAM + WELCOME + WELCOME + READY],
+    ids=["welcomed", "only ready", "welcomed twice"],
+)
+def test_a_server_that_leaves_its_own_proof_out_gets_no_statement(make: Make, says: bytes) -> None:
+    heard = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as sock:
+                sock.recv(4096)
+                sock.sendall(says)
+                while data := sock.recv(4096):
+                    heard.extend(data)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        outcome = make("SELECT 'canary'", port=listener.getsockname()[1]).call("do", timeout=2.0)
+        thread.join(5)
+    assert outcome.error_class is ErrorClass.UNAUTHORIZED
+    assert "BEGIN" not in heard.decode("latin-1")
+
+
 @pytest.mark.parametrize(
     ("given", "path"),
     [

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hub.integrations.transports.dialled import Verdict
+from hub.integrations.transports.messaging.amqp_connection import connection_class
 from hub.integrations.transports.messaging.message import BoundedSocket, Inbox, write
 from hub.net.outcome import ErrorClass, safe_text
 from hub.net.sockets import is_quiet
@@ -31,7 +31,6 @@ _LOGIN_REFUSED = 403
 # AMQP 0-9-1, 1.2: resource-error, connection-forced, resource-locked, no-consumers.
 _BUSY = frozenset({313, 320, 405, 506})
 _QUIET_SECONDS = 0.2
-_MAX_FRAME_BYTES = 131_072  # what py-amqp agrees to
 
 
 class AmqpSession:
@@ -63,7 +62,7 @@ class AmqpSession:
             if password is None
             else {"login_method": "PLAIN", "userid": username, "password": password.reveal()}
         )
-        link = _connection_class()(
+        link = connection_class()(
             bounded,
             host=f"{way.host}:{way.port}",
             virtual_host=virtual_host,
@@ -140,10 +139,11 @@ def publish(session: AmqpSession, task: Task, way: Way, max_bytes: int) -> bytes
         send = channel.basic_publish_confirm if form.confirm else channel._basic_publish  # noqa: SLF001
         if form.confirm:
             way.trace.phase = Phase.WAIT
-        send(AmqpMessage(message.body, **properties), exchange, key or "", mandatory=form.confirm)
-        if not form.confirm:
-            # The one sign that the broker has read it.
-            channel.close()
+        with _sent():
+            send(AmqpMessage(message.body, **properties), exchange, key or "", mandatory=form.confirm)
+            if not form.confirm:
+                # The one sign that the broker has read it.
+                channel.close()
     if returned:
         raise Verdict(
             ErrorClass.PROVIDER_ERROR,
@@ -204,40 +204,6 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
-@lru_cache(maxsize=1)
-def _connection_class() -> Any:
-    """py-amqp's connection, on a socket that it is given."""
-    from amqp import Connection  # noqa: PLC0415 - only for who uses it
-    from amqp.transport import TCPTransport  # noqa: PLC0415
-
-    class Connected(TCPTransport):  # type: ignore[misc,unused-ignore]
-        given: Any
-
-        def _connect(self, host: str, port: int, timeout: float | None) -> None:
-            del host, port, timeout
-            self.sock = self.given
-
-        def _read(self, n: int, *rest: Any, **options: Any) -> Any:
-            if n > _MAX_FRAME_BYTES:
-                raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid AMQP.")
-            return super()._read(n, *rest, **options)  # type: ignore[misc,unused-ignore]
-
-        def _set_socket_options(self, socket_settings: Any) -> None:
-            """Nothing: they are set."""
-
-    class Guarded(Connection):  # type: ignore[misc,unused-ignore]
-        def __init__(self, given: BoundedSocket, **options: Any) -> None:
-            super().__init__(**options)
-            self._given = given
-
-        def Transport(self, host: str, connect_timeout: float | None, *_: Any, **__: Any) -> Any:  # noqa: N802
-            transport = Connected(host, connect_timeout=connect_timeout)
-            transport.given = self._given
-            return transport
-
-    return Guarded
-
-
 @contextlib.contextmanager
 def _asking(*, login: bool = False) -> Iterator[None]:
     """py-amqp's errors as verdicts."""
@@ -248,20 +214,41 @@ def _asking(*, login: bool = False) -> Iterator[None]:
     except exceptions.MessageNacked:
         raise Verdict(ErrorClass.PROVIDER_BUSY, "The broker did not take the message.") from None
     except exceptions.AMQPError as error:
-        code = int(getattr(error, "reply_code", 0) or getattr(error, "code", 0) or 0)
-        text = safe_text(str(getattr(error, "reply_text", "") or error), 200).rstrip(".")
+        code = _code_of(error)
         if login and code in {_LOGIN_REFUSED, 530}:
             raise Verdict(ErrorClass.UNAUTHORIZED, "The broker refused the login.") from None
         if not code or code == 501:
             raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid AMQP.") from None
         error_class = ErrorClass.PROVIDER_BUSY if code in _BUSY else ErrorClass.PROVIDER_ERROR
-        raise Verdict(
-            error_class,
-            f"AMQP: {text} ({code}).",
-            headers={"amqp-code": str(code)},
-            details={"code": code, "message": text},
-        ) from None
+        raise _verdict(error, error_class) from None
     except (OSError, Verdict):
         raise
     except Exception:  # noqa: BLE001 - py-amqp raises anything for a stranger's bytes
         raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid AMQP.") from None
+
+
+@contextlib.contextmanager
+def _sent() -> Iterator[None]:
+    """A broker that ends the connection while it has a message may have taken it."""
+    from amqp import exceptions  # noqa: PLC0415
+
+    try:
+        yield
+    except exceptions.ConnectionError as error:
+        if _code_of(error) in _BUSY:
+            raise _verdict(error, ErrorClass.RESET) from None
+        raise
+
+
+def _code_of(error: Any) -> int:
+    return int(getattr(error, "reply_code", 0) or getattr(error, "code", 0) or 0)
+
+
+def _verdict(error: Any, error_class: ErrorClass) -> Verdict:
+    code, text = _code_of(error), safe_text(str(getattr(error, "reply_text", "") or error), 200).rstrip(".")
+    return Verdict(
+        error_class,
+        f"AMQP: {text} ({code}).",
+        headers={"amqp-code": str(code)},
+        details={"code": code, "message": text},
+    )

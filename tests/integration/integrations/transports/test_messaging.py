@@ -499,6 +499,47 @@ def test_a_message_that_was_confirmed_is_published_whatever_the_broker_says_then
     assert in_queue(rabbitmq, queue) == 1
 
 
+class ForcedOut(Relay):
+    """Before a broker that is being stopped: in the place of one answer it ends the connection (320)."""
+
+    instead_of: bytes
+    """The class and the method of that answer."""
+
+    def _answer(
+        self, service: socket.socket, client: socket.socket, number: int, asking: threading.Thread
+    ) -> None:
+        said = b"CONNECTION_FORCED - broker forced connection closure"
+        # AMQP 0-9-1, 4.2.3: a method frame of channel 0; 1.4.2.10: connection.close.
+        close = b"\x00\x0a\x00\x32" + (320).to_bytes(2) + bytes([len(said)]) + said + bytes(4)
+        while data := service.recv(16_384):
+            if self.instead_of in data:
+                client.sendall(b"\x01\x00\x00" + len(close).to_bytes(4) + close + b"\xce")
+                asking.join(5)
+                return
+            client.sendall(data)
+
+
+@pytest.mark.parametrize(
+    ("confirm", "instead_of", "error_class", "there"),
+    [
+        (True, b"\x00\x3c\x00\x50", ErrorClass.RESET, 1),
+        (False, b"\x00\x14\x00\x29", ErrorClass.RESET, 1),
+        (True, b"\x00\x14\x00\x0b", ErrorClass.PROVIDER_BUSY, 0),
+    ],
+    ids=["basic.ack", "channel.close-ok", "channel.open-ok"],
+)
+def test_a_broker_that_stops_may_have_the_message_that_it_was_sent(
+    rabbitmq: int, queue: str, confirm: bool, instead_of: bytes, error_class: ErrorClass, there: int
+) -> None:
+    relay = ForcedOut(rabbitmq)
+    relay.instead_of = instead_of
+    operations = {"put": {"action": "publish", "queue": queue, "confirm": confirm}}
+    with relay.running():
+        outcome = caller_of(f"amqp://127.0.0.1:{relay.port}", operations).call("put", {"text": "x"})
+    assert (outcome.error_class, outcome.headers["amqp-code"]) == (error_class, "320")
+    until(lambda: in_queue(rabbitmq, queue) == there)
+
+
 def test_messages_that_do_not_fit_stay_in_the_queue(rabbitmq: int, queue: str) -> None:
     caller = caller_of(f"amqp://127.0.0.1:{rabbitmq}", AMQP)
     q = {"parameters": {"q": queue}}

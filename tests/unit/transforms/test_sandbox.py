@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -93,26 +93,41 @@ KILLERS: list[tuple[Language, str]] = [
 ]
 
 
+#: The time limit, and what ending a child may take.
+IN_TIME_SECONDS = 0.3 + 0.1
+
+
+def _ends_in_time(sandbox: Sandbox, ask: Callable[[], object]) -> None:
+    """Every expression has to. A busy machine may hold this process back once, so a late one is asked again."""
+    took: list[float] = []
+    while not took or (took[-1] >= IN_TIME_SECONDS and len(took) < 3):
+        sandbox.check("jmespath", "a")  # a child is ready: its start is no part of the evaluation
+        begun = time.monotonic()
+        ask()
+        took.append(time.monotonic() - begun)
+    assert min(took) < IN_TIME_SECONDS, took
+
+
 @pytest.mark.parametrize(("language", "expression"), KILLERS, ids=lambda text: str(text)[:40])
 def test_an_expression_that_would_not_end_is_ended_and_the_next_one_works(
     sandbox: Sandbox, language: Language, expression: str
 ) -> None:
-    sandbox.check("jmespath", "a")  # a child is ready: its start is no part of the evaluation
-    begun = time.monotonic()
-    with pytest.raises(ExpressionFailed) as caught:
-        sandbox.evaluate(language, expression, DOCUMENT)
-    assert time.monotonic() - begun < 0.5
-    assert caught.value.reason in ("timeout", "out_of_memory", "error")
+    def evaluate() -> None:
+        with pytest.raises(ExpressionFailed) as caught:
+            sandbox.evaluate(language, expression, DOCUMENT)
+        assert caught.value.reason in ("timeout", "out_of_memory", "error")
+
+    _ends_in_time(sandbox, evaluate)
     assert sandbox.evaluate("jsonata", "data.name", DOCUMENT) == "secret"
 
 
 @pytest.mark.parametrize(("language", "expression"), KILLERS, ids=lambda text: str(text)[:40])
 def test_a_check_ends_for_any_expression(sandbox: Sandbox, language: Language, expression: str) -> None:
-    sandbox.check("jmespath", "a")
-    begun = time.monotonic()
-    with contextlib.suppress(ExpressionFailed):
-        sandbox.check(language, expression)
-    assert time.monotonic() - begun < 0.5
+    def check() -> None:
+        with contextlib.suppress(ExpressionFailed):
+            sandbox.check(language, expression)
+
+    _ends_in_time(sandbox, check)
 
 
 @pytest.mark.parametrize(

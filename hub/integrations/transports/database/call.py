@@ -72,8 +72,11 @@ class Query:
 class Session(Keepable, Protocol):
     """One connection with a login, used by one call at a time."""
 
-    def run(self, call: Call, query: Query, rows: Rows) -> None:
+    def run(self, call: Call, query: Query, rows: Rows) -> bytes:
         """Do one statement in a transaction of its own.
+
+        Returns:
+            The answer. It is made before COMMIT: one that is too long must not be the end of a change that is done.
 
         Raises:
             Verdict: the server's error, or ours about its answer.

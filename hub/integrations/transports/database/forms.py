@@ -65,7 +65,8 @@ class DatabaseOperation(OperationForm):
     )
     mode: Literal["read", "write"] = Field(
         default="read",
-        description="`read`: in a read-only transaction; `write`: in one transaction, which may change data.",
+        description="`read`: in a read-only transaction; `write`: in one transaction, which may change data; "
+        "it is rolled back when the answer (`RETURNING`) is longer than an answer may be.",
     )
     parameters: dict[ParameterName, Parameter] = Field(
         default={}, max_length=200, description="Those of `sql` that are not listed are `any` and required."

@@ -100,7 +100,7 @@ class MysqlSession:
         """Open, idle and in step."""
         return not self._left and self._link.open and is_quiet(self.sock)
 
-    def run(self, call: Call, query: Query, rows: Rows) -> None:
+    def run(self, call: Call, query: Query, rows: Rows) -> bytes:
         """Do one statement; see `Session`."""
         self._link.room = rows.max_bytes * _ROW_FACTOR + _ROW_EXTRA
         with _strictly():
@@ -115,8 +115,10 @@ class MysqlSession:
                 if "sqlstate" in fault.headers:
                     self._do("ROLLBACK")
                 raise fault from None
+            body = rows.body()
             if not self._left:
                 self._do("COMMIT")
+            return body
 
     def end_statement(self, call: Call) -> None:
         """Have the server end what this connection runs."""

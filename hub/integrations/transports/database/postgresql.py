@@ -71,7 +71,7 @@ class PostgresqlSession:
         """Open, idle and in step."""
         return self.sock.fileno() >= 0 and is_quiet(self.sock)
 
-    def run(self, call: Call, query: Query, rows: Rows) -> None:
+    def run(self, call: Call, query: Query, rows: Rows) -> bytes:
         """Do one statement; see `Session`."""
         with _strictly():
             # However this call ends, even in its COMMIT, the next one is not the first.
@@ -85,9 +85,11 @@ class PostgresqlSession:
             self._link.send(wire.execute(statement.text, values, limit))
             call.way.trace.phase = Phase.WAIT
             self._read_rows(rows)
+            body = rows.body()
             self._link.send(wire.query("COMMIT"))
             if self._finish(committing=True)[-1:] == [b"ROLLBACK"] and query.write:
                 raise Verdict(ErrorClass.PROVIDER_ERROR, "PostgreSQL rolled the transaction back.")
+            return body
 
     def end_statement(self, call: Call) -> None:
         """Have the server end what this connection runs (PostgreSQL 18, 54.2.8)."""

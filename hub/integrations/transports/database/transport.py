@@ -1,8 +1,8 @@
 """The database transport: one statement a call, for PostgreSQL and MySQL.
 
 Promises: values never become SQL text of ours; `read` runs in a read-only transaction, so that the server itself
-refuses changes; the server ends a statement whose call is over; connections that are kept belong to one integration
-and login.
+refuses changes; a `write` whose answer is too long is rolled back, so that `too_large` means not done; the server
+ends a statement whose call is over; connections that are kept belong to one integration and login.
 """
 
 from __future__ import annotations
@@ -189,8 +189,7 @@ def _run(
 
 def _use(session: Session, call: Call, query: Query, rows: Rows, idle: Idle[Session]) -> bytes:
     try:
-        session.run(call, query, rows)
-        body = rows.body()
+        body = session.run(call, query, rows)
     except Verdict as verdict:
         kept = "sqlstate" in verdict.headers and verdict.error_class not in _GIVEN_UP
         if kept and session.reusable:

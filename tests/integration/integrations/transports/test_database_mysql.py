@@ -246,6 +246,12 @@ def test_the_server_ends_a_statement_at_the_deadline(make: Make, server: Mariadb
     )
 
 
+def test_a_write_whose_answer_is_too_large_is_not_done(make: Make) -> None:
+    caller = make("UPDATE person SET name = 'new' WHERE id = 1", mode="write")
+    assert caller.call("do", max_bytes=40).error_class is ErrorClass.TOO_LARGE
+    assert make("SELECT name FROM person WHERE id = 1").result("do")["rows"] == [{"name": "p1"}]
+
+
 def test_cancelling_ends_the_call_and_the_statement_on_the_server(make: Make, server: Mariadb) -> None:
     caller = make("SELECT sleep(31)")
     cancellation = Cancellation()

@@ -421,6 +421,14 @@ def test_a_write_whose_answer_is_too_large_is_not_done(make: Make) -> None:
     assert make("SELECT max(length(name)) AS n FROM person").result("do")["rows"] == [{"n": 3}]
 
 
+@pytest.mark.parametrize("returning", ["", "RETURNING name"])
+def test_what_makes_an_answer_too_large_in_the_end_is_not_done_either(make: Make, returning: str) -> None:
+    caller = make(f"UPDATE person SET name = 'new' WHERE id = 1 {returning}", mode="write")
+    # Room for the row, and not for what is around it.
+    assert caller.call("do", max_bytes=40).error_class is ErrorClass.TOO_LARGE
+    assert make("SELECT name FROM person WHERE id = 1").result("do")["rows"] == [{"name": "p1"}]
+
+
 def test_the_server_ends_a_statement_at_the_deadline(make: Make, postgres_url: str) -> None:
     begun = time.monotonic()
     outcome = make("SELECT pg_sleep(30)").call("do", timeout=1.0)

@@ -92,7 +92,14 @@ class MqttClient:
         """Give the broker a message, as surely as `qos` says."""
         form = task.form
         info = self._client.publish(task.place, task.message.body, qos=form.qos, retain=form.retain)
-        self._run(info.is_published)
+
+        def published() -> bool:
+            try:
+                return bool(info.is_published())
+            except RuntimeError:  # so paho says that the connection ended while it was writing
+                raise _closed() from None
+
+        self._run(published)
         return write({"topic": task.place, "qos": form.qos})
 
     def consume(self, task: Task, max_bytes: int) -> bytes:
@@ -132,7 +139,7 @@ class MqttClient:
         client = self._client
         sock = client.socket()
         if sock is None:
-            raise ConnectionResetError("closed by the other side")
+            raise _closed()
         wanted = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
         poller = select.poll()
         poller.register(sock.fileno(), wanted)
@@ -152,7 +159,7 @@ class MqttClient:
         if lost == _PROTOCOL_ERROR or (lost and self._reason is None and client.garbled):
             raise Verdict(ErrorClass.PROTOCOL, "The answer is not valid MQTT.")
         if lost and not self._reason:
-            raise ConnectionResetError("closed by the other side")
+            raise _closed()
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._reason = int(reason.value)
@@ -172,6 +179,10 @@ class MqttClient:
 
     def _close(self) -> None:
         self._client.drop()
+
+
+def _closed() -> ConnectionResetError:
+    return ConnectionResetError("closed by the other side")
 
 
 def _refused(reason: int) -> Verdict:

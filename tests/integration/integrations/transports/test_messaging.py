@@ -22,6 +22,7 @@ from hub.core.secret import Secret
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.transports.messaging import MessagingTransport
 from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
+from hub.integrations.transports.messaging.mqtt_client import MqttClient
 from hub.integrations.transports.messaging.redis_client import RedisSession
 from hub.net import AddressPolicy, ErrorClass
 from hub.net.cancellation import Cancellation
@@ -618,6 +619,23 @@ def test_a_message_that_comes_later_ends_the_waiting(mqtt: int, qos: int) -> Non
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_connection_that_ends_before_the_message_is_written_is_a_reset(
+    mqtt: int, qos: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = MqttClient.publish
+    operations = {"set": {"action": "publish", "topic": "devices/x/set", "qos": qos}}
+    with relaying(mqtt) as relay:
+
+        def late(client: MqttClient, task: Any) -> bytes:
+            relay.reset()
+            return publish(client, task)
+
+        monkeypatch.setattr(MqttClient, "publish", late)
+        outcome = caller_of(f"mqtt://127.0.0.1:{relay.port}", operations).call("set", {"text": "x"})
+    assert outcome.error_class is ErrorClass.RESET, outcome
 
 
 def test_mqtt_under_tls(mqtt: int) -> None:

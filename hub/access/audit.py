@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, insert, select
 
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy import Connection, Row
+
+
+class Entry(NamedTuple):
+    """One entry; what its parts mean is told at `note`."""
+
+    tenant_id: UUID
+    actor: UUID | None
+    action: str
+    subject: str
+    details: Mapping[str, Any]
 
 
 def note(
@@ -34,12 +44,17 @@ def note(
         subject: the public id of what it happened to.
         details: a JSON object without secrets.
     """
-    conn.execute(
-        insert(audit_entry).values(
-            id=new_uuid(), tenant_id=tenant_id, actor=actor, action=action, subject=subject,
-            details=dict(details or {}),
-        )
-    )  # fmt: skip
+    note_all(conn, [Entry(tenant_id, actor, action, subject, details or {})])
+
+
+def note_all(conn: Connection, entries: Sequence[Entry]) -> None:
+    """Write entries in one statement.
+
+    Args:
+        conn: a connection inside the transaction of what is told.
+        entries: at least one.
+    """
+    conn.execute(insert(audit_entry).values([{"id": new_uuid(), **entry._asdict()} for entry in entries]))
 
 
 def list_entries(

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Response
 
 from hub.access import audit, store
 from hub.access.issuing import issue_key, open_tenant
+from hub.access.key_audit import note_created, note_revoked
 from hub.access.principal import Principal
 from hub.access.scopes import Scope
 from hub.api import schemas
@@ -45,7 +46,7 @@ def read_me(hub: Hub, caller: Caller) -> schemas.Me:
 
 
 @router.post("/tenants", status_code=201, summary="Open a tenant")
-def create_tenant(body: schemas.TenantCreate, hub: Hub, _: Admin) -> schemas.TenantCreated:
+def create_tenant(body: schemas.TenantCreate, hub: Hub, caller: Admin) -> schemas.TenantCreated:
     """Any key with `admin` may. The answer holds the new tenant's first key, which cannot be had again.
 
     That key is the only way in: the caller's own sees nothing of the new tenant, nor of any other.
@@ -53,6 +54,10 @@ def create_tenant(body: schemas.TenantCreate, hub: Hub, _: Admin) -> schemas.Ten
     with hub.engine.begin() as conn:
         row = open_tenant(conn, body.name)
         key, token = issue_key(conn, row.id, "first key", [Scope.ADMIN])
+        subject = format_id(Kind.TENANT, row.id)
+        audit.note(conn, caller.tenant_id, caller.key_id, "tenant.opened", subject, {"name": row.name})
+        # Of who opened it, the new tenant is told nothing.
+        note_created(conn, key, actor=None)
     created = schemas.ApiKeyCreated(**_key(key).model_dump(), key=token.reveal())
     return schemas.TenantCreated(**_tenant(row).model_dump(), api_key=created)
 
@@ -82,6 +87,7 @@ def create_api_key(body: schemas.ApiKeyCreate, hub: Hub, caller: Admin) -> schem
             expires_at=body.expires_at,
             roles=body.roles,
         )
+        note_created(conn, row, actor=caller.key_id)
     return schemas.ApiKeyCreated(**_key(row).model_dump(), key=token.reveal())
 
 
@@ -98,7 +104,8 @@ def list_api_keys(hub: Hub, caller: Admin, paging: Paging) -> Page[schemas.ApiKe
 def revoke_api_key(key_id: str, hub: Hub, caller: Admin) -> Response:
     """It stops working within two seconds, for good; the row stays in the list."""
     with hub.engine.begin() as conn:
-        store.revoke_key(conn, caller.tenant_id, parse_id(Kind.API_KEY, key_id, field="path.key_id"))
+        row = store.revoke_key(conn, caller.tenant_id, parse_id(Kind.API_KEY, key_id, field="path.key_id"))
+        note_revoked(conn, row, actor=caller.key_id)
     return Response(status_code=204)
 
 
@@ -114,7 +121,11 @@ def list_audit(
         str | None, Query(max_length=128, description="Only this, such as `execution.refused`.")
     ] = None,
 ) -> Page[schemas.AuditEntry]:
-    """Every change of integrations, schedules and the like, and every call that access rules refused; newest first."""
+    """Newest first.
+
+    Every change of integrations, schedules, API keys and the like, every test of an integration, and every call that
+    access rules refused.
+    """
     with hub.engine.connect() as conn:
         rows = audit.list_entries(
             conn, caller.tenant_id, after=paging.after, limit=paging.fetch, subject=subject, action=action

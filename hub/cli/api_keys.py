@@ -9,6 +9,7 @@ import click
 
 from hub.access import store
 from hub.access.issuing import issue_key
+from hub.access.key_audit import note_created, note_revoked
 from hub.access.scopes import Scope, parse_scopes
 from hub.cli.moments import parse_duration
 from hub.cli.nouns import API_KEY
@@ -76,6 +77,7 @@ def create(
     with get_engine().begin() as conn:
         owner = find_tenant(conn, tenant)
         row, token = issue_key(conn, owner.id, name, scopes, expires_at=expires_at, roles=roles)
+        note_created(conn, row, actor=None)
     if as_json:
         show_json(_record(row) | {"key": token.reveal()})
         return
@@ -105,6 +107,7 @@ def revoke(key_id: str, tenant: str, as_json: bool) -> None:
     """Revoke a key; it stops working within two seconds."""
     with get_engine().begin() as conn:
         row = store.revoke_key(conn, find_tenant(conn, tenant).id, parse_id(Kind.API_KEY, key_id))
+        note_revoked(conn, row, actor=None)
     if as_json:
         show_json(_record(row))
     else:

@@ -11,7 +11,7 @@ from hub.core.errors import FieldError, Invalid, NotFound
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.db.states import State
 from hub.integrations.executions import store
-from hub.integrations.executions.accepting import Caller, Origin, Refused, Wish, note_refusal
+from hub.integrations.executions.accepting import REFUSALS, Caller, Origin, Wish, note_refusal
 from hub.integrations.executions.tracing import continue_trace
 from hub.integrations.pipeline.masking import is_masked
 from hub.queue.contracts import TaskName
@@ -134,7 +134,7 @@ class Acceptance:
         scope = f"integrations/{self._caller.key_id.hex}/{self._scope}"
         try:
             response = run_idempotent(self._hub, self._caller, self._request.headers, scope, self._raw, work)
-        except Refused as error:
+        except REFUSALS as error:
             with self._hub.engine.begin() as conn:
                 note_refusal(
                     conn,

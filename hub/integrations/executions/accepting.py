@@ -46,6 +46,17 @@ class Refused(Forbidden):
     title = "Refused by the integration's access rules"
 
 
+class NotAllowed(Invalid):
+    """An operation that the integration's own rules allow nobody."""
+
+
+#: Of the audit log.
+REFUSED = "execution.refused"
+#: What the audit log tells of a call that was not accepted.
+REFUSALS = (Refused, NotAllowed)
+_NOT_ALLOWED = "the integration does not allow this operation"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks.
@@ -189,7 +200,8 @@ class Doors:
 
         Raises:
             Refused: the access rules say no.
-            Invalid: an operation or an input is wrong; with one field for every fault.
+            NotAllowed: it allows nobody an operation; with one field for every fault.
+            Invalid: an operation or an input is wrong; likewise.
         """
         faults: list[FieldError] = []
         for wish in wishes:
@@ -197,11 +209,12 @@ class Doors:
                 check_access(target.access, caller, wish.user)
             faults += [FieldError(wish.at + one.path, one.message) for one in self._faults(target, wish)]
         if faults:
-            raise Invalid.of(faults)
+            allowed = all(target.allows(wish.operation) for wish in wishes)
+            raise (Invalid if allowed else NotAllowed).of(faults)
 
     def _faults(self, target: Target, wish: Wish) -> Sequence[FieldError]:
         if not target.allows(wish.operation):
-            return (FieldError("operation", "the integration does not allow this operation"),)
+            return (FieldError("operation", _NOT_ALLOWED),)
         form = target.operations.get(wish.operation, target.free)
         if wish.origin is not None or any(steps.needs_sandbox for steps in form.request_steps):
             # The name alone is judged here: a flow has yet to make the input, and expressions, which take a process and
@@ -243,7 +256,7 @@ def note_refusal(
     tenant_id: uuid.UUID,
     caller: Caller,
     integration_id: uuid.UUID,
-    error: Refused,
+    error: Refused | NotAllowed,
     **details: Any,
 ) -> None:
     """Refused calls are part of the audit log.
@@ -258,4 +271,6 @@ def note_refusal(
     """
     told = {name: value for name, value in details.items() if value is not None}
     subject = format_id(Kind.INTEGRATION, integration_id)
-    audit.note(conn, tenant_id, caller.key_id, "execution.refused", subject, {**told, "why": error.detail})
+    # The faults of inputs, which may stand beside, are nobody's but the caller's.
+    why = _NOT_ALLOWED if isinstance(error, NotAllowed) else error.detail
+    audit.note(conn, tenant_id, caller.key_id, REFUSED, subject, {**told, "why": why})

@@ -10,7 +10,7 @@ from hub.access.idempotency_store import claim_key, finish_key
 from hub.access.store import get_tenant
 from hub.core.errors import FieldError, Malformed, TooLarge
 from hub.core.ids import Kind, format_id, parse_id
-from hub.integrations.executions.accepting import Caller, Refused, Wish, note_refusal
+from hub.integrations.executions.accepting import REFUSALS, Caller, Wish, note_refusal
 from hub.integrations.executions.tracing import continue_trace
 from hub.web.bodies import check_size, check_strict, check_text
 
@@ -50,7 +50,7 @@ def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -
     _check_as_body(payload)
     try:
         return _accept(engine, doors, tenant_id, integration_id, payload)
-    except Refused as error:
+    except REFUSALS as error:
         with engine.begin() as conn:
             note_refusal(
                 conn,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hub.core.errors import HubError
 from hub.db.states import State
 from hub.integrations.executions import store
+from hub.integrations.executions.auditing import note_refused
 from hub.integrations.executions.crowding import Crowding
 from hub.integrations.executions.ending import completion, end_of, given_up, no_answer, sample, spent, tell
 from hub.integrations.executions.job import CALL_SHARE, Ended, Job, Verdict
@@ -206,6 +207,7 @@ class ExecutionSource(Source["Job", "Result"]):
                 finished = [one for row_id, one in ended.items() if row_id in written]
                 if finished:
                     store.write_results(conn, [one.end for one in finished])
+                    note_refused(conn, finished)
                     if self._announce is not None:
                         after = self._announce(conn, finished)
                 store.add_metrics(conn, fold((s for i, s in samples.items() if i in written), "call"))

@@ -14,7 +14,7 @@ from hub.core.errors import Conflict
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.integrations.executions import schedule_store as store
 from hub.integrations.executions import views
-from hub.integrations.executions.accepting import Caller, Refused, Wish, note_refusal
+from hub.integrations.executions.accepting import REFUSALS, Caller, Wish, note_refusal
 from hub.integrations.executions.schedules import check_times, next_time
 from hub.integrations.executions.schemas import Schedule, ScheduleIn, ScheduleUpdate
 from hub.integrations.services import Bench, Workshop
@@ -153,7 +153,7 @@ def _check(hub: Services, workshop: Bench, principal: Principal, target: Target,
     caller = Caller(principal.key_id, principal.roles)
     try:
         workshop.doors.check(target, [wish], caller)
-    except Refused as error:
+    except REFUSALS as error:
         with hub.engine.begin() as conn:
             note_refusal(
                 conn,

@@ -100,7 +100,17 @@ def refresh_grant(integration_id: str, caller: Writer, hub: Hub, request: Reques
     grants = grants_of(request, hub)
     holder, _ = load_holder(grants, caller.tenant_id, _integration(integration_id))
     with hub.slow.place(caller.tenant_id):
-        grants.refresh(holder)
+        ok = False
+        try:
+            grants.refresh(holder)
+            ok = True
+        finally:
+            # The provider was asked, whatever it said.
+            subject = format_id(Kind.INTEGRATION, holder.id)
+            with grants.engine.begin() as conn:
+                audit.note(
+                    conn, holder.tenant_id, caller.key_id, "integration.token_refreshed", subject, {"ok": ok}
+                )
     return _read(grants, holder)
 
 

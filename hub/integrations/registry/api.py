@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from hub.access import audit
+from hub.access.principal import Principal
 from hub.core.clock import SystemClock
 from hub.core.errors import Conflict, Invalid
-from hub.core.ids import new_uuid
+from hub.core.ids import Kind, format_id, new_uuid
 from hub.integrations.executions import views as execution_views
+from hub.integrations.executions.accepting import REFUSED
+from hub.integrations.executions.auditing import NOT_ALLOWED
 from hub.integrations.executions.quota_store import find_usage
 from hub.integrations.executions.release_store import release_orphans
 from hub.integrations.executions.schemas import TestIn, TestOutcome, Usage
 from hub.integrations.grants import revocation
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Stopped
+from hub.integrations.pipeline.chain import Made
 from hub.integrations.registry import service, store, views
 from hub.integrations.registry.changing import Reader, Writer, change, integration_uuid, shown
 from hub.integrations.registry.definition import (
@@ -155,7 +161,10 @@ def test_integration(
     workshop: Workshop,
     body: TestIn | None = None,  # noqa: PT028 - no test, a route
 ) -> TestOutcome:
-    """Make one real call now, whatever the status of the integration, and show what came. Nothing is recorded."""
+    """Make one real call now, whatever the status of the integration, and show what came.
+
+    It is no execution: of the call the audit log alone tells, and not what was sent or came.
+    """
     asked = body or TestIn()
     with hub.engine.connect() as conn:
         row = service.get(conn, caller.tenant_id, integration_uuid(integration_id))
@@ -170,8 +179,27 @@ def test_integration(
             made = chain.probe(target, context, workshop.tools)
         else:
             made = chain.run(target, asked.operation, asked.input, context, workshop.tools)
+    _note_test(hub, caller, row.id, asked.operation, made)
     if isinstance(made, Stopped):
         if made.fields:
             raise Invalid(made.message, fields=made.fields)
         raise Conflict(made.message)
     return execution_views.test_outcome(made)
+
+
+def _note_test(
+    hub: Hub, caller: Principal, integration_id: UUID, operation: str | None, made: Made | Stopped
+) -> None:
+    """Tell the audit log of a real call, or of one that was refused."""
+    details: dict[str, Any] = {"operation": operation}
+    if isinstance(made, Made):
+        action = "integration.tested"
+        details |= {"ok": made.outcome.ok, "status": made.outcome.status}
+    elif made.reason == NOT_ALLOWED:
+        action = REFUSED
+        details = {"source": "test", "operations": [operation], "why": made.message}
+    else:
+        return
+    subject = format_id(Kind.INTEGRATION, integration_id)
+    with hub.engine.begin() as conn:
+        audit.note(conn, caller.tenant_id, caller.key_id, action, subject, details)

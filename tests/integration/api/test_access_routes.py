@@ -89,3 +89,26 @@ def test_a_repeat_of_one_key_creation_makes_another_key(hub: RunningHub) -> None
     first = hub.call("POST", "/v1/api-keys", json=body, headers=headers).json()
     second = hub.call("POST", "/v1/api-keys", json=body, headers=headers).json()
     assert first["id"] != second["id"]
+
+
+def test_the_audit_log_tells_of_tenants_and_keys_and_holds_none(hub: RunningHub) -> None:
+    body = {"name": "billing", "scopes": ["events:read"], "roles": ["desk"]}
+    created = hub.call("POST", "/v1/api-keys", json=body).json()
+    assert hub.call("DELETE", f"/v1/api-keys/{created['id']}").status_code == 204
+    opened = hub.call("POST", "/v1/tenants", json={"name": "newcomer"}).json()
+    me = hub.call("GET", "/v1/me").json()["key_id"]
+
+    answer = hub.call("GET", "/v1/audit")
+    assert created["key"].rsplit("_", 1)[1] not in answer.text
+    told = [(one["action"], one["subject"], one["actor"], one["details"]) for one in answer.json()["data"]]
+    details = {"name": "billing", "scopes": ["events:read"], "roles": ["desk"], "expires_at": None}
+    assert told == [
+        ("tenant.opened", opened["id"], me, {"name": "newcomer"}),
+        ("api_key.revoked", created["id"], me, {"name": "billing"}),
+        ("api_key.created", created["id"], me, details),
+    ]
+    theirs = hub.call("GET", "/v1/audit", key=opened["api_key"]["key"])
+    (entry,) = theirs.json()["data"]
+    assert (entry["action"], entry["subject"], entry["actor"]) == (
+        "api_key.created", opened["api_key"]["id"], None,
+    )  # fmt: skip

@@ -110,3 +110,22 @@ def test_commands_find_the_hub_that_runs_here(
         os.environ.update(before)
     with engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM hub.message")).scalar_one() == 1
+
+
+def test_what_an_operator_does_with_keys_is_in_the_audit_log(
+    hub: Hub, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE_URL", database_url)
+    hub("tenants", "create", "acme")
+    made = hub("api-keys", "create", "billing", "--tenant", "acme", "--scopes", "events:read", "--json").json
+    assert hub("api-keys", "revoke", made["id"], "--tenant", "acme").code == 0
+    with engine.connect() as conn:
+        rows = conn.execute(
+            text("SELECT action, subject, actor, details::text FROM hub.audit_entry ORDER BY id")
+        )
+        told = [tuple(row) for row in rows]
+    assert [one[:3] for one in told] == [
+        ("api_key.created", made["id"], None),
+        ("api_key.revoked", made["id"], None),
+    ]
+    assert made["key"] not in str(told)

@@ -10,11 +10,11 @@ from sqlalchemy.exc import DBAPIError
 from hub.access.issuing import issue_key
 from hub.access.scopes import Scope
 from hub.core.ids import Kind, format_id
-from hub.integrations.executions.accepting import Refused
+from hub.integrations.executions.accepting import NotAllowed, Refused
 from hub.integrations.executions.celery_door import accept_from_celery
 from hub.integrations.executions.starting import start_due
 from hub.queue.contracts import SubmitExecution
-from tests.integration.integrations.provider import Provider
+from tests.integration.integrations.provider import Answer, Provider
 from tests.integration.integrations.world import World
 
 GIVEN = {"operation": "get_user", "input": {"path": {"id": 7}}}
@@ -136,6 +136,19 @@ def test_operations_are_allowed_by_name_or_by_their_beginning(world: World, prov
     assert answer.json()["errors"] == [
         {"path": "operation", "message": "the integration does not allow this operation"}
     ]
+    items = {"items": [{"operation": "get_a"}, {"operation": "lists"}]}
+    assert world.call("POST", f"{path}/execute-batch", json=items).status_code == 422
+    schedule = {"name": "s", "operation": "lists", "every_seconds": 60}
+    assert world.call("POST", f"{path}/schedules", json=schedule).status_code == 422
+    entries = audit(world, action="execution.refused")
+    assert [(one["details"]["source"], one["details"]["operations"]) for one in entries] == [
+        ("schedule", ["lists"]), ("http", ["get_a", "lists"]), ("http", ["request"]), ("http", ["lists"]),
+    ]  # fmt: skip
+    assert {one["details"]["why"] for one in entries} == {"the integration does not allow this operation"}
+    # An input that does not fit is a mistake, and no refusal.
+    wrong = {"operation": "get_a", "input": {"colour": 1}}
+    assert world.call("POST", f"{path}/execute", json=wrong).status_code == 422
+    assert len(audit(world, action="execution.refused")) == 4
     # Nobody at all, and what is asked for by a row that is there already.
     world.call("PATCH", path, json={"access": {"allowed_operations": []}})
     assert world.call("POST", f"{path}/execute", json={"operation": "get_a"}).status_code == 422
@@ -143,6 +156,14 @@ def test_operations_are_allowed_by_name_or_by_their_beginning(world: World, prov
     rows = world.sql("SELECT DISTINCT state, reason, attempt FROM hub.execution")
     assert [tuple(row) for row in rows] == [("failed", "operation_not_allowed", 0)]
     assert not provider.calls
+    noted = audit(world, action="execution.refused")[:-4]
+    asked = [(one["details"]["source"], one["details"]["operations"]) for one in noted]
+    assert sorted(asked) == [
+        ("http", ["get_a"]),
+        ("worker", ["get_a"]),
+        ("worker", ["get_b"]),
+        ("worker", ["list"]),
+    ]
 
 
 def test_the_celery_door_knows_users_only_and_is_audited(world: World, provider: Provider) -> None:
@@ -159,6 +180,11 @@ def test_the_celery_door_knows_users_only_and_is_audited(world: World, provider:
         accept_from_celery(world.engine, world.doors, payload)
     (entry,) = audit(world, action="execution.refused")
     assert (entry["actor"], entry["subject"], entry["details"]["source"]) == (None, made["id"], "celery")
+    not_allowed = payload.model_copy(update={"user": "ann", "operation": "make_user"})
+    restrict(world, made, users=["ann"], allowed_operations=["get_*"])
+    with pytest.raises(NotAllowed):
+        accept_from_celery(world.engine, world.doors, not_allowed)
+    assert audit(world, action="execution.refused")[0]["details"]["operations"] == ["make_user"]
     # The key was not used up by the refusal.
     _, fresh = accept_from_celery(world.engine, world.doors, payload.model_copy(update={"user": "ann"}))
     assert fresh is True
@@ -175,9 +201,18 @@ def test_the_sql_door_names_nobody(world: World, provider: Provider) -> None:
     assert world.sql("SELECT count(*) FROM hub.execution")[0][0] == 1
     # What allows no operation is found out by the worker.
     restrict(world, made, allowed_operations=["make_*"])
-    world.sql(statement, tenant=tenant, integration=made["id"])
+    asked = [world.sql(statement, tenant=tenant, integration=made["id"])[0][0] for _ in range(25)]
     world.run_executions()
     assert not provider.calls
+    entries = audit(world, action="execution.refused")
+    assert {(one["actor"], one["subject"], one["details"]["why"]) for one in entries} == {
+        (None, made["id"], "The integration does not allow this operation.")
+    }
+    # Of many refusals at once, one entry tells.
+    assert sum(one["details"]["count"] for one in entries) == 26
+    assert len(entries) < 26
+    assert all(len(one["details"]["executions"]) <= 20 for one in entries)
+    assert {name for one in entries for name in one["details"]["executions"]} & set(asked)
 
 
 def test_a_schedule_is_judged_when_it_is_made_and_at_every_start(world: World, provider: Provider) -> None:
@@ -206,6 +241,30 @@ def test_a_schedule_is_judged_when_it_is_made_and_at_every_start(world: World, p
     # It goes on, and starts again once it may.
     restrict(world, made, api_keys=[key_id])
     assert len(start()) == 1
+
+
+def test_a_test_is_a_real_call_and_is_noted(world: World, provider: Provider) -> None:
+    made = world.create(provider.url, access={"allowed_operations": ["get_*"]})
+    path = f"/integrations/{made['id']}/test"
+    me = world.call("GET", "/me").json()["key_id"]
+    given = {"operation": "get_user", "input": {"path": {"id": 7}}}
+    assert world.call("POST", path, json=given).status_code == 200
+    provider.default = lambda _call: Answer(status=404)
+    assert world.call("POST", path, json=given).json()["ok"] is False
+    assert world.call("POST", path, json={"operation": "make_user"}).status_code == 409
+    entries = audit(world, subject=made["id"])[:-1]
+    assert [(one["actor"], one["action"], one["details"]) for one in reversed(entries)] == [
+        (me, "integration.tested", {"operation": "get_user", "ok": True, "status": 200}),
+        (me, "integration.tested", {"operation": "get_user", "ok": False, "status": 404}),
+        (me, "execution.refused", {
+            "source": "test", "operations": ["make_user"],
+            "why": "The integration does not allow this operation.",
+        }),
+    ]  # fmt: skip
+    # What no call came of is no call.
+    wrong = {"operation": "get_user", "input": {"colour": 1}}
+    assert world.call("POST", path, json=wrong).status_code == 422
+    assert len(audit(world, subject=made["id"])) == 4
 
 
 def test_the_audit_log_is_for_administrators_of_its_tenant(world: World, provider: Provider) -> None:

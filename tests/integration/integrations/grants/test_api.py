@@ -195,11 +195,19 @@ def test_an_integration_whose_mode_obtains_nothing_has_no_grant(hub: Api) -> Non
     assert "needs no grant" in answer.json()["detail"]
 
 
-def test_who_connected_and_disconnected_is_in_the_audit_log(hub: Api, oidc: Oidc) -> None:
+def test_who_connected_renewed_and_disconnected_is_in_the_audit_log(hub: Api, oidc: Oidc) -> None:
     holder, _ = connect(hub, oidc)
+    assert hub.call("POST", hub.path(holder, "grant/refresh")).status_code == 200
+    oidc.fail(503)
+    assert hub.call("POST", hub.path(holder, "grant/refresh")).status_code == 503
     hub.call("DELETE", hub.path(holder, "grant"))
     with hub.world.engine.connect() as conn:
-        found = conn.execute(text("SELECT action, actor, subject FROM hub.audit_entry ORDER BY id")).all()
-    assert [row.action for row in found] == ["integration.connected", "integration.disconnected"]
+        found = conn.execute(text("SELECT * FROM hub.audit_entry ORDER BY id")).all()
+    assert [(row.action, row.details.get("ok")) for row in found] == [
+        ("integration.connected", None),
+        ("integration.token_refreshed", True),
+        ("integration.token_refreshed", False),
+        ("integration.disconnected", None),
+    ]
     assert all(row.actor is not None for row in found)
     assert {row.subject for row in found} == {format_id(Kind.INTEGRATION, holder.id)}

@@ -11,7 +11,6 @@ binary strings are base64, `BIT` is a number; MySQL's JSON stays json (MariaDB's
 from __future__ import annotations
 
 import base64
-import json
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hub.integrations.transports.database import sqlstates
 from hub.integrations.transports.database.call import Stale, no_tls
 from hub.integrations.transports.database.parameters import Json
+from hub.integrations.transports.database.rows import json_value
 from hub.integrations.transports.dialled import Verdict
 from hub.net.outcome import ErrorClass
 from hub.net.sockets import is_quiet
@@ -322,12 +322,5 @@ def _readers() -> dict[int, Callable[[Any], Any]]:
         T.BIT: lambda data: int.from_bytes(data, "big"),
         T.DATETIME: lambda text: text.replace(" ", "T"),
         T.TIMESTAMP: lambda text: text.replace(" ", "T") + "+00:00",
-        T.JSON: _json,
+        T.JSON: json_value,
     }
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text

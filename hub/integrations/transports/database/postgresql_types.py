@@ -2,13 +2,12 @@
 
 Rules: whole numbers and floats are JSON numbers (`NaN` and infinities are texts); `numeric` is its exact text; times
 are ISO 8601, with the offset where the type has one; `interval` is an ISO 8601 duration; `bytea` is base64; json stays
-json; arrays are lists; everything else is the server's own text.
+json, to its last digit; arrays are lists; everything else is the server's own text.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import math
 import re
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from hub.integrations.transports.database.parameters import Json
+from hub.integrations.transports.database.rows import json_value
 
 Reader = Callable[[str], Any]
 
@@ -33,13 +33,6 @@ def _float(text: str) -> float | str:
 
 def _bytes(text: str) -> str:
     return base64.b64encode(bytes.fromhex(text.removeprefix("\\x"))).decode()
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _timestamp(text: str) -> str:
@@ -60,7 +53,7 @@ _READERS: list[tuple[int, int, Reader]] = [
     (23, 1007, int),
     (25, 1009, str),
     (26, 1028, int),
-    (114, 199, _json),
+    (114, 199, json_value),
     (700, 1021, _float),
     (701, 1022, _float),
     (1042, 1014, str),
@@ -73,7 +66,7 @@ _READERS: list[tuple[int, int, Reader]] = [
     (1266, 1270, _with_offset),
     (1700, 1231, str),
     (2950, 2951, str),
-    (3802, 3807, _json),
+    (3802, 3807, json_value),
 ]
 _BY_TYPE = {number: read for number, _, read in _READERS}
 _BY_ARRAY = {number: read for _, number, read in _READERS}

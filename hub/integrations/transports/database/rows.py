@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from hub.integrations.transports.database.parameters import Json
 from hub.integrations.transports.dialled import too_large
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Rows:
             self._columns.append(unique)
 
     def add(self, values: Sequence[Any]) -> None:
-        """Take one row of JSON values.
+        """Take one row of JSON values; a `Json` is written as its text is.
 
         Raises:
             Verdict: the answer is too long.
@@ -78,7 +79,41 @@ class Rows:
         return body
 
 
+def json_value(text: str) -> Json | str:
+    """What a server says is JSON, to be written as it is: Python's numbers are narrower than JSON's.
+
+    Args:
+        text: of the server; what is no JSON stays a text.
+    """
+    try:
+        _JSON.decode(text)
+    except (ValueError, RecursionError):
+        return text
+    return Json(text)
+
+
+def _number(_: str) -> None:
+    """Not converted: it may have more digits than Python reads."""
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(name)
+
+
+_JSON = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_no_json)
+
+
 def _encode(value: dict[str, Any]) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # Half of a surrogate pair, which a JSON column may hold, becomes its escape again.
-    return text.encode("utf-8", "backslashreplace")
+    return _text(value).encode("utf-8", "backslashreplace")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Json):
+        return value.text
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if {Json, list}.isdisjoint(map(type, inner)):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_text(name)}:{_text(one)}" for name, one in value.items()) + "}"
+    return "[" + ",".join(map(_text, value)) + "]"

@@ -280,6 +280,13 @@ def test_every_type_becomes_json_by_rule(make: Make) -> None:
     ]
 
 
+def test_json_keeps_numbers_that_python_cannot_hold(make: Make) -> None:
+    caller = make("""SELECT '{"a": 0.12345678901234567890123}'::jsonb AS b, '[1e400]'::json AS j,
+                     ARRAY['1.10'::jsonb, NULL] AS list""")
+    body = caller.call("do").body
+    assert b'[{"b":{"a": 0.12345678901234567890123},"j":[1e400],"list":[1.10,null]}]' in body
+
+
 @pytest.mark.parametrize(
     ("type_", "value", "shown"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from hub.integrations import extras
 from hub.integrations.transports.database import DatabaseTransport, parameters, statement
 from hub.integrations.transports.database.address import parse as parse_address
+from hub.integrations.transports.database.parameters import Json
 from hub.integrations.transports.database.postgresql_types import reader, write
-from hub.integrations.transports.database.rows import Rows
+from hub.integrations.transports.database.rows import Rows, json_value
 from hub.integrations.transports.database.scram import Scram, ScramFault, prepare
 from hub.integrations.transports.database.sqlstates import classify
 from hub.integrations.transports.dialled import Verdict
@@ -156,7 +158,7 @@ def test_passwords_are_prepared_as_rfc_4013_says_or_left_alone(given: str, prepa
         (16, "f", False), (23, "-7", -7), (701, "Infinity", "Infinity"), (1700, "1.50", "1.50"),
         (1114, "2026-01-31 12:00:00", "2026-01-31T12:00:00"), (1184, "2026-01-31 12:00:00+05:30", "2026-01-31T12:00:00+05:30"),
         (1007, "{{1,2},{3,NULL}}", [[1, 2], [3, None]]), (1009, '{"",NULL,"NULL","a,}"}', ["", None, "NULL", "a,}"]),
-        (3802, "[1]", [1]), (3802, "not json", "not json"), (99999, "text", "text"),
+        (3802, "[1]", Json("[1]")), (3807, '{"[1]",NULL}', [Json("[1]"), None]), (114, "NaN", "NaN"), (3802, "not json", "not json"), (99999, "text", "text"),
     ],
 )  # fmt: skip
 def test_texts_of_postgresql_become_json(type_: int, text: str, value: Any) -> None:
@@ -198,6 +200,30 @@ def test_the_answer_keeps_to_its_caps_with_its_last_byte() -> None:
     rows.add([1, 2, 3])
     with pytest.raises(Verdict):
         rows.body()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e400", "0.12345678901234567890123", "9" * 5000, '{"a": [1.10, "\\ud800", "ü"]}', "[" * 90 + "]" * 90],
+    ids=["beyond floats", "many digits", "beyond whole numbers", "nested", "deep"],
+)
+def test_json_of_a_column_is_in_the_answer_as_it_is(text: str) -> None:
+    rows = Rows(10, 100_000)
+    rows.name(["a", "b"])
+    rows.add([json_value(text), [[json_value(text)], None, "x"]])
+    assert rows.body().endswith(f'"rows":[{{"a":{text},"b":[[{text}],null,"x"]}}]}}'.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NaN", "[-Infinity]", "", "{", "1,2", '1}],"x":[{', "[" * 100_000, "\ufeff1"],
+    ids=["NaN", "infinity", "empty", "open", "two", "more", "too deep", "a mark"],
+)
+def test_what_is_no_json_is_in_the_answer_as_a_text(text: str) -> None:
+    rows = Rows(10, 1_000_000)
+    rows.name(["a"])
+    rows.add([json_value(text)])
+    assert json.loads(rows.body())["rows"] == [{"a": text}]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hub.cli.nouns import ENDPOINT, find
 from hub.cli.output import (
     as_json_option,
     page_options,
+    show_deleted,
     show_found,
     show_json,
     show_page,
@@ -101,12 +102,13 @@ def update(endpoint: str, fields: Json, version: int | None, as_json: bool) -> N
 
 @endpoints.command()
 @_endpoint_argument
-def delete(endpoint: str) -> None:
+@as_json_option
+def delete(endpoint: str, as_json: bool) -> None:
     """Delete an endpoint; what waits for it is cancelled."""
     with api() as hub:
         endpoint_id = find(hub, ENDPOINT, endpoint)
         hub.delete_endpoint(endpoint_id)
-    click.echo(f"{endpoint_id} deleted")
+    show_deleted(endpoint_id, as_json=as_json)
 
 
 @endpoints.command()

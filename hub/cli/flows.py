@@ -12,7 +12,15 @@ from hub.cli.connection import Refused, api
 from hub.cli.definition_files import read_definitions
 from hub.cli.execute import LINK_COLUMNS
 from hub.cli.nouns import FLOW, INTEGRATION, find
-from hub.cli.output import as_json_option, page_options, show_found, show_json, show_page, show_rows
+from hub.cli.output import (
+    as_json_option,
+    page_options,
+    show_deleted,
+    show_found,
+    show_json,
+    show_page,
+    show_rows,
+)
 from hub.client import HubApiError
 from hub.core.errors import FieldError, Invalid
 
@@ -131,12 +139,13 @@ def resume(flow: str, as_json: bool) -> None:
 
 @flows.command()
 @_flow_argument
-def delete(flow: str) -> None:
+@as_json_option
+def delete(flow: str, as_json: bool) -> None:
     """Delete a flow; what it started goes on."""
     with api() as hub:
         key = find(hub, FLOW, flow)
         hub.delete_flow(key)
-    click.echo(f"{key} deleted")
+    show_deleted(key, as_json=as_json)
 
 
 def _read(file: IO[bytes]) -> Definition:

@@ -20,6 +20,7 @@ from hub.cli.output import (
     as_json_option,
     moment,
     page_options,
+    show_deleted,
     show_found,
     show_json,
     show_page,
@@ -164,12 +165,13 @@ def rollback(integration: str, version: int, as_json: bool) -> None:
 @integrations.command()
 @_integration_argument
 @click.option("--version", type=click.IntRange(1), help="Only if it is still this version.")
-def delete(integration: str, version: int | None) -> None:
+@as_json_option
+def delete(integration: str, version: int | None, as_json: bool) -> None:
     """Delete an integration and its secrets. Its executions stay readable; those that wait will fail."""
     with api() as hub:
         key = find(hub, INTEGRATION, integration)
         hub.delete_integration(key, version=version)
-    click.echo(f"{key} deleted")
+    show_deleted(key, as_json=as_json)
 
 
 @integrations.command()

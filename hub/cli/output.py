@@ -73,6 +73,16 @@ def show_found(found: Mapping[str, Any], *, as_json: bool, line: str | None = No
         click.echo(line)
 
 
+def show_deleted(key: str, *, as_json: bool) -> None:
+    """That a thing is gone.
+
+    Args:
+        key: its id.
+        as_json: as an object instead of a line.
+    """
+    show_found({"id": key, "deleted": True}, as_json=as_json, line=f"{key} deleted")
+
+
 def show_rows(rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:
     """What the API answers in a list, as a table."""
     show_table(tuple(columns), [[_cell(row, take) for take in columns.values()] for row in rows])

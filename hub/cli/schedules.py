@@ -10,7 +10,7 @@ from hub.cli.arguments import read_object
 from hub.cli.connection import api
 from hub.cli.moments import parse_duration
 from hub.cli.nouns import INTEGRATION, SCHEDULE, find
-from hub.cli.output import as_json_option, page_options, show_found, show_page
+from hub.cli.output import as_json_option, page_options, show_deleted, show_found, show_page
 
 if TYPE_CHECKING:
     from hub.cli.output import Columns
@@ -121,12 +121,13 @@ def resume(schedule: str, as_json: bool) -> None:
 
 @schedules.command()
 @_schedule_argument
-def delete(schedule: str) -> None:
+@as_json_option
+def delete(schedule: str, as_json: bool) -> None:
     """Delete a schedule; what it started goes on."""
     with api() as hub:
         key = find(hub, SCHEDULE, schedule)
         hub.delete_schedule(key)
-    click.echo(f"{key} deleted")
+    show_deleted(key, as_json=as_json)
 
 
 def _show_switched(found: Schedule, *, as_json: bool) -> None:

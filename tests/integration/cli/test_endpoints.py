@@ -53,6 +53,8 @@ def test_a_list_is_imported_or_told_why_not(hub: Hub, api: Served) -> None:
     assert (judged.code, "valid" in judged.out, "refused" in judged.out) == (1, True, True)
     partly = hub("endpoints", "import", json.dumps([good, bad]), "--partial", "--json")
     assert (partly.code, partly.json["created"]) == (0, 1)
+    gone = hub("endpoints", "delete", "a", "--json")
+    assert gone.json == {"id": partly.json["data"][0]["id"], "deleted": True}
     assert hub("endpoints", "import", "{}").code == 2
 
 

@@ -146,6 +146,7 @@ def test_schedules_are_made_listed_paused_and_deleted(hub: Hub, api: Served) -> 
     assert hub("executions", "list", "--schedule", "nightly", "--json").json["data"] == []
     assert hub("schedules", "delete", "often").out.endswith(" deleted\n")
     assert hub("schedules", "show", "often").code == 1
+    assert hub("schedules", "delete", "nightly", "--json").json == {"id": made["id"], "deleted": True}
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_flow_is_made_of_a_file_shown_paused_and_deleted_by_name(hub: Hub, api
     assert hub("flows", "pause", "paid").out == f"{flow['id']} paused\n"
     assert hub("flows", "list", "--json").json["data"][0]["paused"] is True
     assert hub("flows", "resume", "paid", "--json").json["paused"] is False
-    assert hub("flows", "delete", "paid").out == f"{flow['id']} deleted\n"
+    assert hub("flows", "delete", "paid", "--json").json == {"id": flow["id"], "deleted": True}
     gone = hub("flows", "show", "paid")
     assert (gone.code, "neither the name nor the id of a flow" in gone.err) == (1, True)
 

@@ -329,7 +329,9 @@ def test_integrations_are_listed_shown_and_deleted(hub: Hub, api: Served) -> Non
     assert (shown.code, CANARY in shown.out) == (0, False)
     assert hub("integrations", "show", "rich", "--version", "1", "--json").json["document"]["name"] == "rich"
     assert hub("integrations", "delete", "rich", "--version", "2").code == 1
-    assert hub("integrations", "delete", "rich", "--version", "1").out.endswith(" deleted\n")
+    key = hub("integrations", "show", "rich", "--json").json["id"]
+    gone = hub("integrations", "delete", "rich", "--version", "1", "--json")
+    assert (gone.code, gone.json) == (0, {"id": key, "deleted": True})
     assert hub("integrations", "show", "rich").code == 1
 
 

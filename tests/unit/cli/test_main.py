@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -34,6 +36,27 @@ def test_a_command_whose_module_is_missing_says_so(monkeypatch: pytest.MonkeyPat
     answer = CliRunner().invoke(cli, ["extra"])
     assert answer.exit_code == 1
     assert "`hub extra` needs hub.cli.not_installed" in answer.output
+
+
+#: What runs until it is stopped, and what prints lines that are input for other programs as they are.
+WITHOUT_JSON = {"up", "listen", "curl", "executions record"}
+
+
+def test_every_command_prints_json_but_those_whose_output_is_no_data() -> None:
+    commands = {name: cli.get_command(click.Context(cli), name) for name in COMMANDS}
+    options = {path: found for name, one in commands.items() for path, found in _options(name, one)}
+    assert len(options) > 80
+    assert {path for path, found in options.items() if "--json" not in found} == WITHOUT_JSON
+
+
+def _options(path: str, command: click.Command | None) -> Iterator[tuple[str, set[str]]]:
+    """Of a command, or of all commands of a group."""
+    assert command is not None
+    if isinstance(command, click.Group):
+        for name, one in command.commands.items():
+            yield from _options(f"{path} {name}", one)
+    else:
+        yield path, {option for parameter in command.params for option in parameter.opts}
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

@@ -22,7 +22,7 @@ _URL = re.compile(r"(?P<scheme>[a-z+]+)://(?:[^/?#@]*@)?(?P<rest>[^@?#]*)(?:[?#]
 @click.command()
 @as_json_option
 def config(as_json: bool) -> None:
-    """Show every setting, with secrets hidden. Exit code 3 and a sentence when one is wrong."""
+    """Show every setting, with secrets hidden. Exit code 78 and a sentence when one is wrong."""
     rows = describe(load_settings(), os.environ)
     if as_json:
         show_json(rows)

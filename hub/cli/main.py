@@ -63,7 +63,7 @@ COMMANDS = {
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_CONFIG = 3
+EXIT_CONFIG = os.EX_CONFIG  # 78, as the API and the workers end
 
 #: Commands that describe or make a hub; all others look for the one that runs here.
 _WITHOUT_LOCAL_HUB = frozenset({"up", "config"})

@@ -102,7 +102,7 @@ def test_exit_codes_tell_scripts_what_would_happen(
     assert hub("integrations", "apply", str(file), "--exit-code", "--yes").code == 2
     monkeypatch.delenv("HUB_API_KEY")
     monkeypatch.setenv("CRM_TOKEN", CANARY)
-    assert hub(*look).code == 3
+    assert hub(*look).code == 78
 
 
 def test_without_its_variables_nothing_is_sent(

@@ -32,7 +32,7 @@ def test_migrate_brings_an_empty_database_up_to_date(
 
 def test_migrate_without_a_database_says_how_to_get_one(hub: Hub) -> None:
     ended = hub("migrate")
-    assert (ended.code, ended.err.startswith("hub: HUB_DATABASE_URL is not set")) == (3, True)
+    assert (ended.code, ended.err.startswith("hub: HUB_DATABASE_URL is not set")) == (78, True)
 
 
 @pytest.mark.parametrize("command", [["migrate"], ["tenants", "list"], ["keys", "check"]])
@@ -62,10 +62,10 @@ def test_config_shows_settings_without_secrets(hub: Hub, monkeypatch: pytest.Mon
     assert "canary" not in shown.out + table.out
 
 
-def test_a_wrong_setting_is_a_sentence_and_exit_code_3(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_a_sentence_and_exit_code_78(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_API_PORT", "canary")
     wrong = hub("config")
-    assert (wrong.code, wrong.out) == (3, "")
+    assert (wrong.code, wrong.out) == (78, "")
     assert wrong.err.startswith("hub: HUB_API_PORT: ")
     assert "canary" not in wrong.err
 
@@ -79,7 +79,7 @@ def test_commands_find_the_hub_that_runs_here(
     data = tmp_path / "data"
     (data / "run").mkdir(parents=True)
     (data / "master.key").write_text(given["HUB_MASTER_KEYS"])
-    assert hub("tenants", "list").code == 3
+    assert hub("tenants", "list").code == 78
     local_hub.write(
         data,
         LocalHub(

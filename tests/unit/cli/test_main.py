@@ -63,7 +63,7 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     assert CliRunner().invoke(cli, ["fly"]).exit_code == 2
 
 
-@pytest.mark.parametrize(("error", "code"), [(ConfigError("Set it."), 3), (Unavailable("Later."), 1)])
+@pytest.mark.parametrize(("error", "code"), [(ConfigError("Set it."), 78), (Unavailable("Later."), 1)])
 def test_an_expected_error_is_one_sentence_and_an_exit_code(
     error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,7 +49,7 @@ class Directory:
             wanted: (tenant id, integration id) pairs.
 
         Returns:
-            By integration id; None for one that the tenant does not have, or that cannot be called here.
+            By integration id: only those that the tenant has; None for one that cannot be read here.
         """
         pairs = set(wanted)
         tenants = {tenant for tenant, _ in pairs}
@@ -61,7 +61,9 @@ class Directory:
                 # An older snapshot than what is kept must not bring back what was changed since.
                 self._tenants[tenant] = kept if kept is not None and kept[0] >= version else (version, {})
             missing = {(tenant, one) for tenant, one in pairs if one not in self._tenants[tenant][1]}
-            known = {one: self._tenants[tenant][1].get(one) for tenant, one in pairs}
+            known = {
+                one: self._tenants[tenant][1][one] for tenant, one in pairs if one in self._tenants[tenant][1]
+            }
             places = {tenant: self._tenants[tenant][1] for tenant in tenants}
             while len(self._tenants) > _MAX_TENANTS:
                 self._tenants.popitem(last=False)
@@ -69,7 +71,9 @@ class Directory:
             loaded = self._load(conn, missing)
             with self._lock:
                 for tenant, one in missing:
-                    places[tenant][one] = loaded[one]
+                    # Nothing is kept of ids that are none: whoever makes them up could fill the memory.
+                    if one in loaded:
+                        places[tenant][one] = loaded[one]
             known |= loaded
         return known
 
@@ -79,6 +83,4 @@ class Directory:
         rows = store.load_integrations(conn, missing)
         wanted = [(row.tenant_id, secret) for row in rows.values() for secret in secret_ids(row).values()]
         opened = self._vault.get_many(conn, wanted) if self._vault is not None and wanted else {}
-        return {
-            one: None if (row := rows.get(one)) is None else load_target(row, opened) for _, one in missing
-        }
+        return {one: load_target(row, opened) for one, row in rows.items()}

@@ -4,10 +4,9 @@ Promises
 - At most `cap` holders a key, over all workers and threads. The slots of a worker that vanishes end with their leases.
 - Who finds no slot is told when to come back: the room knows how long slots are held lately, and sends callers one
   after the other at the pace at which slots become free.
-- Acquire, renew and release are one round trip each; release never raises.
+- Acquire and release are one round trip each; release never raises.
 
-Leaves to others: what a key is (it begins with the tenant's id), and leases that outlast the calls: a call that may
-take longer than its lease must renew it.
+Leaves to others: what a key is (it begins with the tenant's id), and leases that outlast the calls.
 """
 
 from __future__ import annotations
@@ -70,14 +69,6 @@ end
 return {0, whole(wait)}
 """
 
-_RENEW = """
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
-local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil((last - now) / 1000) + 1000))
-return 1
-"""
-
 _RELEASE = """
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
 local held = tonumber(redis.call('HGET', KEYS[2], 'held') or ARGV[2])
@@ -117,14 +108,6 @@ class Held:
         self._since = since
         self.counted = counted
 
-    def renew(self, lease: float) -> bool:
-        """Hold it for so many seconds from now. One round trip.
-
-        Returns:
-            False when the lease had ended and the slot is another's, and when Redis is out of reach.
-        """
-        return self._slots.renew(self._key, self._holder, lease)
-
     def release(self) -> None:
         """Give it back. Never raises; without Redis the lease ends it. One round trip; harmless when repeated."""
         # Even when it was not counted: an answer that came too late may have been a slot.
@@ -154,7 +137,6 @@ class Slots:
         self._rng = rng or random.Random()  # noqa: S311 - spreads hints, guards nothing
         self._monotonic = monotonic
         self._acquire = reach.script(CLOCK + _ACQUIRE)
-        self._renew = reach.script(CLOCK + _RENEW)
         self._release = reach.script(CLOCK + _RELEASE)
 
     def acquire(
@@ -188,13 +170,6 @@ class Slots:
         if acquired:
             return Held(self, key, holder, since, counted=True)
         return Full(max(int(wait) / _MICRO, MIN_HINT * (1 + self._rng.random())))
-
-    def renew(self, key: str, holder: str, lease: float) -> bool:
-        """As `Held.renew`."""
-        try:
-            return bool(self._reach.run(self._renew, _keys(key), [holder, round(lease * _MICRO)]))
-        except OutOfReach:
-            return False
 
     def release(self, key: str, holder: str, since: float) -> None:
         """As `Held.release`.

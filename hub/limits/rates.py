@@ -44,6 +44,7 @@ MAX_PAUSE = 86_400.0
 MAX_RATE = 100_000.0
 
 _MICRO = 1_000_000
+_ALL_PAUSES = f"{PREFIX}pauses"
 #: Microseconds between those who wait for the end of a pause in a bucket that has no rate.
 _UNRATED_STEP = 20_000
 
@@ -106,16 +107,31 @@ end
 return {binding, whole(wait)}
 """
 
+# KEYS: the pauses, then the list of all of them. ARGV: how long, then their names.
 _PENALISE = """
 local ends = now + tonumber(ARGV[1])
-for _, key in ipairs(KEYS) do
+local all = KEYS[#KEYS]
+for i = 1, #KEYS - 1 do
+  local key = KEYS[i]
+  redis.call('ZADD', all, 'GT', string.format('%.0f', ends), ARGV[i + 1])
   if ends > tonumber(redis.call('GET', key) or 0) then
     -- Kept for a minute more: a bucket that was paused did not stand idle.
     local kept = string.format('%.0f', math.ceil(ARGV[1] / 1000) + 60000)
     redis.call('SET', key, string.format('%.0f', ends), 'PX', kept)
   end
 end
+redis.call('ZREMRANGEBYRANK', all, 0, -10001)
+local last = redis.call('ZREVRANGE', all, 0, 0, 'WITHSCORES')[2]
+redis.call('PEXPIRE', all, string.format('%.0f', math.ceil((last - now) / 1000) + 1000))
 return 1
+"""
+
+# KEYS: the list of all pauses. ARGV: how many to tell of. Names and the microseconds that are left.
+_PAUSES = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+local found = redis.call('ZREVRANGE', KEYS[1], 0, ARGV[1] - 1, 'WITHSCORES')
+for i = 2, #found, 2 do found[i] = string.format('%.0f', found[i] - now) end
+return found
 """
 
 
@@ -188,6 +204,7 @@ class RateLimiter:
         self._rng = rng or random.Random()  # noqa: S311 - spreads hints, guards nothing
         self._take = reach.script(CLOCK + _TAKE)
         self._penalise = reach.script(CLOCK + _PENALISE)
+        self._pauses = reach.script(CLOCK + _PAUSES)
 
     def take(
         self,
@@ -229,10 +246,25 @@ class RateLimiter:
             return True
         pause = math.ceil(min(seconds, MAX_PAUSE) * _MICRO)
         try:
-            self._reach.run(self._penalise, [_pause_key(key) for key in keys], [pause])
+            self._reach.run(self._penalise, [*(_pause_key(key) for key in keys), _ALL_PAUSES], [pause, *keys])
         except OutOfReach:
             return False
         return True
+
+    def pauses(self, limit: int) -> dict[str, float]:
+        """The pauses of all workers: seconds that are left, by key, the longest first. One round trip.
+
+        Args:
+            limit: how many at most.
+
+        Returns:
+            None of them when Redis is out of reach.
+        """
+        try:
+            found = self._reach.run(self._pauses, [_ALL_PAUSES], [limit])
+        except OutOfReach:
+            return {}
+        return {_text(name): int(left) / _MICRO for name, left in zip(found[::2], found[1::2], strict=True)}
 
     def _ask(
         self, buckets: Sequence[Bucket], cost: int, turn: str, patience: float, max_hint: float
@@ -279,3 +311,7 @@ def _state_key(bucket: Bucket) -> str:
 
 def _pause_key(key: str) -> str:
     return f"{PREFIX}pause:{key}"
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode()

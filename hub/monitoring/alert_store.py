@@ -45,7 +45,7 @@ _SUMS = ", ".join(f"sum({column_of(bound)})::bigint AS {column_of(bound)}" for b
 def read_calls(
     conn: Connection, ids: Sequence[uuid.UUID], minutes: int, now: datetime
 ) -> dict[uuid.UUID, Row[Any]]:
-    """The calls of the last whole minutes, by integration. Served by integration_metric_pkey."""
+    """The calls of the last whole minutes and of the running one, by integration. Served by integration_metric_pkey."""
     rows = conn.execute(
         text(
             "SELECT integration_id, sum(calls)::bigint AS calls, sum(failed)::bigint AS failed,"  # noqa: S608 - our own column names

@@ -52,7 +52,7 @@ def review(conn: Connection, now: datetime) -> int:
     changed: list[tuple[Row[Any], Mapping[str, Any], Standing]] = []
     for row in rows:
         for alert in row.alerts:
-            value = value_of(alert, row.health, counted[alert["minutes"]].get(row.id))
+            value = value_of(alert, row.health, counted[alert["minutes"]].get(row.id), now)
             before = standing.get((row.id, alert["name"]))
             firing = fires(alert, value)
             if firing is not None and firing != (before is not None and before.firing):
@@ -64,12 +64,21 @@ def review(conn: Connection, now: datetime) -> int:
     return len(changed)
 
 
-def value_of(alert: Mapping[str, Any], health: str | None, calls: Row[Any] | None) -> float | None:
-    """What an alert looks at; None when nothing can be said."""
+def value_of(
+    alert: Mapping[str, Any], health: str | None, calls: Row[Any] | None, now: datetime
+) -> float | None:
+    """What an alert looks at; None when nothing can be said.
+
+    Args:
+        alert: as it is defined.
+        health: of the integration.
+        calls: of so many whole minutes and of the running one.
+        now: the moment up to which they were counted.
+    """
     if alert["metric"] == "health":
         return None if health is None else _HEALTH.get(health, 0.0)
     if alert["metric"] == "throughput_per_minute":
-        return 0.0 if calls is None else calls.calls / alert["minutes"]
+        return 0.0 if calls is None else calls.calls / (alert["minutes"] + now.second / 60)
     if calls is None or calls.calls < alert["min_calls"]:
         return None
     numbers = summarise(

@@ -134,7 +134,12 @@ class CheckSource(Source["Job", "Result"]):
             targets = self._directory.targets(conn, [(row.tenant_id, row.integration_id) for row in rows])
         jobs = [
             Job(
-                row.id, row.tenant_id, row.fence, row.attempt, row.integration_id, targets[row.integration_id]
+                row.id,
+                row.tenant_id,
+                row.fence,
+                row.attempt,
+                row.integration_id,
+                targets.get(row.integration_id),
             )
             for row in rows
         ]

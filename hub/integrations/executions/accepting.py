@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from hub.integrations.registry.policies import Access
     from hub.integrations.target import Target
 
-MAX_ITEMS = 1000
 #: Flows that may follow from one another: the cut of a loop.
 MAX_DEPTH = 8
 
@@ -125,18 +124,22 @@ class Doors:
         self._tools = tools
 
     def look(self, conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID) -> Target | None:
-        """An integration as it is now; None when the tenant has no such one, or it cannot be called here."""
-        return self._directory.targets(conn, [(tenant_id, integration_id)])[integration_id]
+        """An integration as it is now; None when the tenant has no such one, or it cannot be read here."""
+        return self._directory.targets(conn, [(tenant_id, integration_id)]).get(integration_id)
 
     def target(self, conn: Connection, tenant_id: uuid.UUID, integration_id: uuid.UUID) -> Target:
         """An integration as it is now.
 
         Raises:
             NotFound: the tenant has no such integration.
+            Conflict: what is stored of it cannot be read here.
         """
-        found = self.look(conn, tenant_id, integration_id)
-        if found is None:
+        targets = self._directory.targets(conn, [(tenant_id, integration_id)])
+        if integration_id not in targets:
             raise NotFound(f"There is no integration {format_id(Kind.INTEGRATION, integration_id)}.")
+        found = targets[integration_id]
+        if found is None:
+            raise Conflict("The integration's definition cannot be read here: the server's log says why.")
         return found
 
     def accept(

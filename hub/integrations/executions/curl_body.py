@@ -69,7 +69,7 @@ def _form(body: bytes, boundary: str) -> list[str] | None:
     options = []
     for section in body.removesuffix(line + b"--\r\n").split(line + b"\r\n")[1:]:
         head, _, content = section.removesuffix(b"\r\n").partition(b"\r\n\r\n")
-        text, found = _text(content), _HEAD.fullmatch(head.decode())
+        text, found = _text(content), _HEAD.fullmatch(_text(head) or "")
         if found is None or text is None or _UNSHOWN.search(text) or len(content) > _MAX_ARGUMENT:
             return None
         part = f"{found[1]}={_word(text)}"

@@ -33,6 +33,7 @@ class Job:
     """One execution, claimed. `started_at`, `idempotent` and `call` are set when its call begins, `verdict` at its end.
 
     Attributes:
+        target: its integration; None when it was deleted, or is `unreadable` here.
         publish: what its flow publishes of its end; None for other executions.
         published: what was made of that, for those who are told.
     """
@@ -62,6 +63,7 @@ class Job:
     call: Call | None = None
     given_up: bool = False
     verdict: Verdict | None = None
+    unreadable: bool = False
     publish: Any = None
     published: Any = None
 

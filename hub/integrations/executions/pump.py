@@ -130,7 +130,7 @@ class ExecutionSource(Source["Job", "Result"]):
                 row.operation,
                 _read_input(row.input),
                 row.lapses,
-                targets[row.integration_id],
+                targets.get(row.integration_id),
                 row.caller,
                 row.on_behalf_of,
                 row.traceparent,
@@ -138,6 +138,7 @@ class ExecutionSource(Source["Job", "Result"]):
                 row.reason,
                 row.flow_id,
                 row.mapping,
+                unreadable=row.integration_id in targets and targets[row.integration_id] is None,
             )
             for row in rows
         ]

@@ -42,12 +42,13 @@ def take_quota(conn: Connection, jobs: Sequence[Job], now: datetime) -> None:
     back: dict[uuid.UUID, int] = {}
     for integration_id, mine in wanted.items():
         assert mine[0].target is not None
-        left, seconds = _left(mine[0].target.quota, used[integration_id], len(mine), now)
-        for job in mine[: max(0, left)]:
-            job.counted = day
-        for job in mine[max(0, left) :]:
-            job.over_quota = seconds
-            back[integration_id] = back.get(integration_id, 0) - 1
+        rooms = _rooms(mine[0].target.quota, used[integration_id], len(mine), now)
+        for place, job in enumerate(mine):
+            job.over_quota = _wait(rooms, place)
+            if job.over_quota is None:
+                job.counted = day
+            else:
+                back[integration_id] = back.get(integration_id, 0) - 1
     if back:
         quota_store.add_calls(conn, back, day, month)
 
@@ -76,13 +77,12 @@ def over(conn: Connection, integration_id: uuid.UUID, quota: Quota, now: datetim
     """Seconds until one more call is within a quota; None when it is now. Counts nothing."""
     used = quota_store.find_usage(conn, integration_id, *_begin(now))
     asked = used._replace(day_calls=used.day_calls + 1, month_calls=used.month_calls + 1)
-    left, seconds = _left(quota, asked, 1, now)
-    return None if left > 0 else seconds
+    return _wait(_rooms(quota, asked, 1, now), 0)
 
 
-def _left(quota: Quota, used: quota_store.Used, taken: int, now: datetime) -> tuple[int, float]:
-    """How many of the calls just taken are within the quota, and seconds until there is something again."""
-    left, seconds = taken, 0.0
+def _rooms(quota: Quota, used: quota_store.Used, taken: int, now: datetime) -> list[tuple[int, float]]:
+    """For each limit: how many of the calls just taken are within it, and seconds until it begins anew."""
+    rooms = []
     for limit, count, own, until in (
         (quota.calls_per_day, used.day_calls, taken, _until_tomorrow(now)),
         (quota.calls_per_month, used.month_calls, taken, _until_next_month(now)),
@@ -91,10 +91,13 @@ def _left(quota: Quota, used: quota_store.Used, taken: int, now: datetime) -> tu
     ):
         if limit is None:
             continue
-        room = limit - (count - own) if own else (taken if count < limit else 0)
-        if room < taken:
-            left, seconds = min(left, room), max(seconds, until)
-    return left, seconds
+        rooms.append((limit - (count - own) if own else (taken if count < limit else 0), until))
+    return rooms
+
+
+def _wait(rooms: Sequence[tuple[int, float]], place: int) -> float | None:
+    """Seconds until there is room for the call in this place; None when there is."""
+    return max((until for room, until in rooms if room <= place), default=None)
 
 
 def _begin(now: datetime) -> tuple[date, date]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from hub.integrations.pipeline.authenticating import NEEDS_REAUTH
+from hub.integrations.pipeline.gate import OVER_QUOTA
 from hub.integrations.registry.kinds import CALLABLE, HELD_BY_STATUS
 
 if TYPE_CHECKING:
@@ -76,6 +77,19 @@ def release_needing_reauth(
             f"{granted} RETURNING id"
         ),
         {"ids": list(integration_ids), "reason": NEEDS_REAUTH},
+    )
+    return [row.id for row in rows]
+
+
+def release_over_quota(conn: Connection, integration_id: uuid.UUID) -> list[uuid.UUID]:
+    """Make due what waits for the next day or month. Served by execution_due_integration_idx; the ids released."""
+    rows = conn.execute(
+        text(
+            "UPDATE hub.execution SET due_at = now()"
+            " WHERE integration_id = :integration AND state = 'due' AND reason = :reason AND due_at > now()"
+            " RETURNING id"
+        ),
+        {"integration": integration_id, "reason": OVER_QUOTA},
     )
     return [row.id for row in rows]
 

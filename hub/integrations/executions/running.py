@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hub.integrations.executions.job import CALL_SHARE, CallsUnderWay, Job, Result
-from hub.integrations.pipeline import chain
+from hub.integrations.pipeline import chain, gate
 from hub.integrations.pipeline.call import Context
 from hub.integrations.pipeline.chain import Made
 from hub.integrations.pipeline.limiting import RATE_LIMITED
@@ -60,7 +60,11 @@ def make_runner(
                 under_way.add(job)
 
         try:
-            came = chain.run(job.target, job.operation, job.input, _context(job, lease), tools, begin)
+            came = (
+                gate.unreadable()
+                if job.unreadable
+                else chain.run(job.target, job.operation, job.input, _context(job, lease), tools, begin)
+            )
         finally:
             if under_way is not None:
                 under_way.remove(job)

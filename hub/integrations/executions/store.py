@@ -114,7 +114,7 @@ def list_executions(
     """Newest first, without inputs and results.
 
     Served by execution_integration_id_operation_id_idx, execution_integration_id_id_idx, execution_failed_idx (with an
-    error class), execution_user_idx, execution_batch_idx, execution_schedule_id_idx, execution_flow_idx,
+    error class), execution_user_idx, execution_batch_idx, execution_schedule_idx, execution_flow_idx,
     execution_event_idx or execution_tenant_id_id_idx; what no index has is filtered on the way, so a rare operation or
     status reads further back. Times bound the partitions that are read.
 

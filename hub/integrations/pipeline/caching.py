@@ -39,7 +39,8 @@ def look_up(call: Call, tools: Tools) -> Stopped | None:
     """Is the answer known? With it, the call ends here."""
     assert call.form is not None
     assert call.prepared is not None
-    seconds = call.form.cache_seconds
+    # What is not to be stored is not kept here either.
+    seconds = call.form.cache_seconds if call.target.data_policy.store == "all" else 0
     if tools.limits is None or seconds <= 0 or not call.prepared.safe or call.context.fresh:
         return None
     cache = tools.limits.cache

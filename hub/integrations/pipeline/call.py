@@ -93,7 +93,6 @@ class Call:
         received: bytes of the answer, before its transformation.
         unknown: a fault of ours hides what became of a request that had left.
         action: what the rules say is to follow.
-        final: it failed after the answer, by our own rules: not to be repeated.
         timings: milliseconds by link.
         notes: what a dry run shows, by link.
         releases: what is given back when the call has ended, however it did.

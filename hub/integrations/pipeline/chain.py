@@ -55,6 +55,8 @@ AFTER: tuple[tuple[str, Link], ...] = (
     ("response_transform", shaping.response_transform),
     ("cache_fill", caching.fill),
 )
+#: Those of them whose failure takes nothing from the answer.
+_ON_THE_SIDE = frozenset({"heed", "cache_fill"})
 #: What `accept` judges of an input: no I/O, nothing used up.
 _AT_THE_DOOR = ("access", "request_transform", "schema", "prepare")
 
@@ -135,10 +137,9 @@ def judge(target: Target, operation: str, given: Any, context: Context, tools: T
     """What can be said of an input before it is accepted: its transformation, its schema, what would be sent."""
     call = Call(target, operation, given, context)
     call.form = target.operations.get(operation, target.free)
-    for name, link in BEFORE:
-        if name in _AT_THE_DOOR:
-            ended = link(call, tools)
-            if ended is not None:
+    with acting_for(target.tenant_id):
+        for name, link in BEFORE:
+            if name in _AT_THE_DOOR and (ended := link(call, tools)) is not None:
                 return ended
     return call
 
@@ -237,6 +238,9 @@ def _send(call: Call, tools: Tools) -> None:
         try:
             link(call, tools)
         except Exception as error:  # noqa: BLE001 - the answer is there and must be recorded
+            if name in _ON_THE_SIDE:
+                log.warning("The link %s failed (%s); the answer is as it was.", name, type(error).__name__)
+                continue
             peer = None if call.outcome is None else call.outcome.peer
             call.outcome, call.unknown = calling.internal(call, error), True
             call.outcome.peer = peer

@@ -11,8 +11,17 @@ from hub.integrations.target import TRANSPORT_MISSING
 if TYPE_CHECKING:
     from hub.integrations.pipeline.call import Call, Tools
 
-#: Seconds until the next look for a transport that is not installed.
+#: Seconds until the next look for what is missing where this process runs: another worker may have it, or this one
+#: after a restart.
 _MISSING_PAUSE = 30.0
+#: Why a row waits for a day or month, or ended.
+OVER_QUOTA = "quota_exceeded"
+
+
+def unreadable() -> Stopped:
+    """What is stored of the integration cannot be understood here: a newer release wrote it, or somebody by hand."""
+    message = "The integration's definition cannot be read where it is called from."
+    return Stopped(State.DUE, "unreadable", message, due_in=_MISSING_PAUSE)
 
 
 def load(call: Call, _tools: Tools) -> Stopped | None:
@@ -21,11 +30,11 @@ def load(call: Call, _tools: Tools) -> Stopped | None:
     if target.hold is not None:
         return Stopped(State.HELD, target.hold, "The integration is not active.")
     if target.broken == TRANSPORT_MISSING:
-        # Another worker may have the package, or this one after a restart.
         message = "The package of the integration's transport is not installed where it is called from."
         return Stopped(State.DUE, TRANSPORT_MISSING, message, due_in=_MISSING_PAUSE)
     if target.broken is not None:
-        return Stopped(State.FAILED, target.broken, "The integration's credentials cannot be read.")
+        message = "The integration's credentials cannot be read where it is called from."
+        return Stopped(State.DUE, target.broken, message, due_in=_MISSING_PAUSE)
     call.form = target.operations.get(call.operation, target.free)
     call.notes["load"] = {"version": target.version, "transport": target.transport.name}
     if target.deprecated or call.form.deprecated:
@@ -48,5 +57,5 @@ def quota(call: Call, _tools: Tools) -> Stopped | None:
         return None
     message = "The integration's quota is used up."
     if call.target.quota.on_exceeded == "wait":
-        return Stopped(State.DUE, "quota_exceeded", message, due_in=left)
-    return Stopped(State.FAILED, "quota_exceeded", message)
+        return Stopped(State.DUE, OVER_QUOTA, message, due_in=left)
+    return Stopped(State.FAILED, OVER_QUOTA, message)

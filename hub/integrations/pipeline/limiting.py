@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.integrations.pipeline.call import Call, Tools
+    from hub.integrations.pipeline.tools import Limits
     from hub.integrations.registry.policies import Rate
     from hub.net.outcome import Outcome
 
@@ -34,15 +35,9 @@ _SLACK = 10.0
 
 
 def admit(call: Call, tools: Tools) -> Stopped | None:
-    """Take the call from its rates, and a place among the calls at once."""
+    """Take a place among the calls at once, then the call from its rates: who finds no place uses up no rate."""
     limit = call.target.rate_limit
-    if tools.limits is None or not (limit.limits or limit.max_concurrent or limit.learn):
-        return None
-    counted = bool(limit.limits) or limit.max_concurrent is not None
-    if not (counted or tools.limits.knows_pauses):
-        return None
-    buckets = _buckets(call)
-    if not (counted or tools.limits.is_paused(buckets)):
+    if tools.limits is None or not (buckets := _that_bind(call, tools.limits)):
         return None
     assert call.form is not None
     limiter = tools.limits.rates[limit.on_outage]
@@ -50,6 +45,8 @@ def admit(call: Call, tools: Tools) -> Stopped | None:
         looked = limiter.peek(buckets, call.form.cost)
         call.notes["limits"] = {"wait_seconds": looked.retry_after if isinstance(looked, Denied) else 0}
         return None
+    if (full := _place(call, tools)) is not None:
+        return full
     turn = _turn(call)
     patience = 0.0 if turn is Turn.REJECT else _PATIENCE
     taken = limiter.take(buckets, call.form.cost, turn=turn, patience=patience)
@@ -57,7 +54,18 @@ def admit(call: Call, tools: Tools) -> Stopped | None:
         return _denied(call, taken.retry_after, "The rate limit leaves no room now.")
     if taken.wait:
         tools.limits.sleep(taken.wait)
-    return _place(call, tools)
+    return None
+
+
+def _that_bind(call: Call, limits: Limits) -> list[Bucket]:
+    """The buckets that may make the call wait; none for most calls, which are under no limit and no pause."""
+    limit = call.target.rate_limit
+    if limit.limits or limit.max_concurrent is not None:
+        return _buckets(call)
+    if not (limit.learn and limits.knows_pauses):
+        return []
+    buckets = _buckets(call)
+    return buckets if limits.is_paused(buckets) else []
 
 
 def _turn(call: Call) -> Turn:

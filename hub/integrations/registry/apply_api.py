@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from hub.integrations.executions.release_store import release_held, release_needing_reauth
 from hub.integrations.forms import Form
 from hub.integrations.registry import applying
-from hub.integrations.registry.changing import Writer, has_other_credentials
+from hub.integrations.registry.changing import Writer, let_go
 from hub.integrations.registry.schemas import Change
 from hub.integrations.services import Workshop
 from hub.queue.contracts import TaskName
@@ -58,20 +57,12 @@ def apply_integrations(
     if not dry_run:
         with hub.engine.begin() as conn:
             resumed = applying.apply(conn, hub.vault, caller.tenant_id, steps, by=caller.key_id)
-            if resumed:
-                for step in steps:
-                    if step.current is not None:
-                        release_held(conn, step.current.id)
-            renewed = [
-                step.current.id
+            released = [
+                let_go(conn, step.current.id, step.definition, callable_again=resumed)
                 for step in steps
-                if step.current is not None
-                and step.definition is not None
-                and has_other_credentials(step.definition)
+                if step.current is not None and step.definition is not None
             ]
-            if renewed:
-                resumed = bool(release_needing_reauth(conn, renewed)) or resumed
-        if resumed:
+        if any(released):
             hub.ring(TaskName.EXECUTIONS_RUN)
     data = [
         Applied(name=s.name, action=s.action, changes=[Change(**one) for one in s.changes], secrets=s.secrets)

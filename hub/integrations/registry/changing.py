@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from hub.access.principal import Principal
 from hub.core.ids import Kind, parse_id
-from hub.integrations.executions.release_store import release_held, release_needing_reauth
+from hub.integrations.executions.release_store import (
+    release_held,
+    release_needing_reauth,
+    release_over_quota,
+)
 from hub.integrations.registry import service, views
 from hub.integrations.registry.definition import Draft, Stored, check_update
 from hub.integrations.registry.documents import document_of
@@ -43,9 +47,24 @@ def shown(hub: Services, conn: Connection, row: Row[Any]) -> Integration:
     return views.integration(row, hub.vault.describe(conn, row.tenant_id, list(secret_ids(row).values())))
 
 
-def has_other_credentials(definition: Definition) -> bool:
-    """Does a change bring other ones? With them what waits for a person may work; the next call finds out."""
-    return "auth" in definition.columns or bool(definition.secrets)
+def let_go(
+    conn: Connection, integration_id: uuid.UUID, definition: Definition, *, callable_again: bool
+) -> bool:
+    """Release what waited for just this change. Ring after the commit when there was something.
+
+    Args:
+        conn: the transaction of the change.
+        integration_id: what was changed.
+        definition: the change.
+        callable_again: its status let nothing through before, and does now.
+    """
+    released = release_held(conn, integration_id) if callable_again else []
+    if "auth" in definition.columns or definition.secrets:
+        # With other credentials what waits for a person may work; the next call finds out.
+        released += release_needing_reauth(conn, [integration_id])
+    if "quota" in definition.columns:
+        released += release_over_quota(conn, integration_id)
+    return bool(released)
 
 
 def change(
@@ -75,9 +94,7 @@ def change(
         definition = check_update(draft, hub.policy, stored, workshop.sandbox)
     with hub.engine.begin() as conn:
         row = service.change(conn, hub.vault, current, definition, changed_by=caller.key_id, action=action)
-        resumed = service.resumes(current, row) and bool(release_held(conn, row.id))
-        if has_other_credentials(definition):
-            resumed = bool(release_needing_reauth(conn, [row.id])) or resumed
+        resumed = let_go(conn, row.id, definition, callable_again=service.resumes(current, row))
         changed = shown(hub, conn, row)
     if resumed:
         hub.ring(TaskName.EXECUTIONS_RUN)

@@ -101,7 +101,11 @@ class Caching(Form):
     """Answers of safe operations that are given again."""
 
     ttl_seconds: float = Field(
-        default=0, ge=0, le=86_400, allow_inf_nan=False, description="0: nothing is kept."
+        default=0,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="0, or a `data_policy.store` other than `all`: nothing is kept.",
     )
 
 

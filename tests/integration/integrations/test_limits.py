@@ -179,12 +179,13 @@ def test_a_refusal_holds_the_whole_integration_and_no_other(
     world.run_executions()
     assert (world.read(same)["state"], world.read(elsewhere)["state"]) == ("due", "done")
     assert world.read(same)["attempts"] == 0
-    # Another worker hears of it where it asks for limits anyway.
-    world.limits = Limits(redis_url)
-    world.call("PATCH", f"/integrations/{made['id']}", json={"rate_limit": {"limits": [{"limit": 100}]}})
-    told = ask(world, made)
-    world.run_executions()
-    assert world.read(told)["state"] == "due"
+    # Another worker hears of it, whether the integration has limits of its own or none.
+    for limit in ({}, {"limits": [{"limit": 100}]}):
+        world.limits = Limits(redis_url)
+        world.call("PATCH", f"/integrations/{made['id']}", json={"rate_limit": limit})
+        told, others = ask(world, made), ask(world, other)
+        world.run_executions()
+        assert (world.read(told)["state"], world.read(others)["state"]) == ("due", "done")
 
 
 def test_who_does_not_want_to_learn_does_not(world: World, provider: Provider, redis_url: str) -> None:
@@ -226,3 +227,19 @@ def test_a_place_is_given_back_however_the_call_ended(
         world.run_executions()
         assert world.read(execution)["reason"] != "rate_limited"
     assert len(provider.calls) == 4
+
+
+def test_who_finds_no_place_uses_up_no_rate(world: World, provider: Provider, redis_url: str) -> None:
+    world.limits = Limits(redis_url)
+    gate = threading.Event()
+    provider.default = lambda _call: Answer(200, b"{}", gate=gate)
+    rate = {"limit": 3, "per_seconds": 3600, "burst": 3}
+    made = create(world, provider, max_concurrent=1, limits=[rate])
+    batch(world, made, 3)
+    with running_workers(world, redis_url, 1):
+        until(lambda: provider.calls, what="the one call at once")
+        waiting = "SELECT count(*) FROM hub.execution WHERE reason = 'rate_limited'"
+        until(lambda: world.sql(waiting)[0][0] == 2, what="the others to be denied")
+        gate.set()
+        # An hour's rate is three calls: had a denial taken one, the last would wait for most of it.
+        until(lambda: done(world) == 3, what="all of them")

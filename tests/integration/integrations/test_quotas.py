@@ -69,6 +69,16 @@ def test_what_may_wait_waits_for_the_next_day_or_month(world: World, provider: P
     assert not provider.calls
 
 
+def test_what_waits_for_a_quota_goes_on_when_it_is_raised(world: World, provider: Provider) -> None:
+    made = world.create(provider.url, quota={"calls_per_day": 0, "on_exceeded": "wait"})
+    execution = world.execute(made["id"])
+    world.run_executions()
+    assert world.read(execution)["reason"] == "quota_exceeded"
+    world.call("PATCH", f"/integrations/{made['id']}", json={"quota": {"calls_per_day": 1}})
+    world.run_executions()
+    assert world.read(execution)["state"] == "done"
+
+
 def test_bytes_stop_the_calls_after_them(world: World, provider: Provider) -> None:
     provider.default = lambda _call: Answer(200, b"x" * 600, {})
     made = world.create(provider.url, quota={"bytes_per_day": 1000})

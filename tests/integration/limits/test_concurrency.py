@@ -81,19 +81,6 @@ def test_the_slots_of_a_vanished_worker_end_with_their_lease(slots: Slots, virtu
     assert isinstance(acquire(slots, "another"), Full)
 
 
-def test_a_renewed_slot_lasts_longer(slots: Slots, virtual: VirtualReach) -> None:
-    slot = held(slots, "a", cap=1, lease=30)
-    virtual.now += 29
-    assert slot.renew(30)
-    virtual.now += 29
-    assert isinstance(acquire(slots, "b", cap=1), Full)
-    virtual.now += 1
-    held(slots, "b", cap=1)
-    assert not slot.renew(30)
-    slot.release()
-    assert isinstance(acquire(slots, "c", cap=1), Full)
-
-
 def test_a_holder_that_asks_again_keeps_its_one_slot(slots: Slots) -> None:
     held(slots, "a", cap=1)
     slot = held(slots, "a", cap=1)
@@ -215,15 +202,12 @@ def test_without_redis_slots_are_given_or_refused_as_set(own_valkey: OwnValkey) 
         assert isinstance(free, Held)
         assert not free.counted
         free.release()
-        assert not slot.renew(5)
         slot.release()
 
 
 def test_flushed_scripts_are_loaded_again(client: redis.Redis, workers: list[Slots]) -> None:
     client.script_flush()
     slot = held(workers[0], "a", cap=1)
-    client.script_flush()
-    assert slot.renew(60)
     client.script_flush()
     slot.release()
     held(workers[1], "b", cap=1)

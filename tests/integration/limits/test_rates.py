@@ -360,10 +360,26 @@ def test_every_key_expires_and_all_may_vanish(client: redis.Redis, limiter: Rate
     limiter.take([Bucket("p", None)])
     limiter.penalise(["p"], 30)
     limiter.take([Bucket("p", None)], turn=Turn.QUEUE)
-    assert len(client.keys("hub:limits:*")) == client.dbsize() == 3
-    assert all(client.pttl(key) > 30_000 for key in client.scan_iter())
+    assert len(client.keys("hub:limits:*")) == client.dbsize() == 4
+    assert all(client.pttl(key) >= 30_000 for key in client.scan_iter())
     client.flushdb()
     assert taken(limiter, bucket)
+
+
+def test_every_worker_can_ask_what_is_paused(
+    client: redis.Redis, limiter: RateLimiter, virtual: VirtualReach
+) -> None:
+    limiter.penalise(["a", "b"], 30)
+    limiter.penalise(["a"], 10)
+    limiter.penalise(["c"], 0.05)
+    found = limiter.pauses(10)
+    assert set(found) == {"a", "b", "c"}
+    assert 29 < found["a"] <= 30
+    assert list(limiter.pauses(1)) in (["a"], ["b"])
+    virtual.now += 0.1
+    assert set(limiter.pauses(10)) == {"a", "b"}
+    client.flushdb()
+    assert limiter.pauses(10) == {}
 
 
 def test_a_take_is_one_round_trip_whatever_the_number_of_buckets(client: redis.Redis, reach: Reach) -> None:

@@ -53,9 +53,21 @@ def test_a_fault_after_the_answer_may_not_repeat_it_either(monkeypatch: pytest.M
     def fail(*_: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(chain, "AFTER", (("heed", fail),))
+    monkeypatch.setattr(chain, "AFTER", (("response_transform", fail),))
     made = run(monkeypatch, target(), lambda: Outcome(200, None))
     assert (made.outcome.error_class, made.unknown) == (ErrorClass.INTERNAL, True)
+
+
+@pytest.mark.parametrize("name", ["heed", "cache_fill"])
+def test_what_is_done_on_the_side_takes_nothing_from_the_answer(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(chain, "AFTER", ((name, fail),))
+    made = run(monkeypatch, target(), lambda: Outcome(200, None))
+    assert (made.outcome.status, made.outcome.error_class, made.unknown) == (200, None, False)
 
 
 def test_expressions_that_find_no_room_are_no_fault_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

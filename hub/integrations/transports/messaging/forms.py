@@ -47,7 +47,7 @@ class MessagingOperation(OperationForm):
     persistent: bool = Field(default=True, description="AMQP: the broker writes it to disk.")
     confirm: bool = Field(default=True, description="AMQP: wait until the broker has it, and a queue for it.")
     retain: bool = Field(default=False, description="MQTT: kept for later subscribers.")
-    qos: Literal[0, 1, 2] = Field(default=1, description="MQTT.")
+    qos: Literal[0, 1, 2] = Field(default=1, description="MQTT. A session consumes with 1 where this is 2.")
     max_length: int | None = Field(
         default=None, ge=1, le=100_000_000, description="Redis streams: about how many entries stay."
     )
@@ -70,7 +70,9 @@ class MessagingOperation(OperationForm):
         "comes again: at once, or a minute after a call that ended without a word.",
     )
     session: Name | None = Field(
-        default=None, description="MQTT, consume: the client id whose session keeps messages between calls."
+        default=None,
+        description="MQTT, consume: the name of a session that keeps messages between calls, one for each topic; its "
+        "client id is this name, `-` and 12 hexadecimal digits.",
     )
     sender: str | None = Field(default=None, alias="from", max_length=320, description="send: the author.")
     to: Addresses = Field(default=[], max_length=100, description="send: unless the input says.")

@@ -2,11 +2,16 @@
 
 paho's own loop waits with select(2), which fails in a process with more than 1,024 open files, so its reading and
 writing halves are called from here.
+
+A session is kept for one filter alone (its client id has a mark of it): messages of another one would fill the broker's
+window of unacknowledged ones. It takes no message with QoS 2: paho takes that over before it is known whether there is
+room for it, and the broker would not send it again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import secrets
 import select
@@ -16,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hub.integrations.transports.dialled import Verdict
 from hub.integrations.transports.messaging.message import BoundedSocket, Inbox, write
+from hub.net.cancellation import Cancelled
 from hub.net.outcome import ErrorClass
 from hub.net.trace import Phase
 
@@ -45,7 +51,7 @@ class MqttClient:
         way: where to.
         username: who logs in; empty for nobody.
         password: of that user.
-        session: the client id of a session that the broker keeps; None for one that ends with the call.
+        session: the client id of a session that the broker keeps (`client_id`); None for one that ends with the call.
         max_bytes: of the answer.
     """
 
@@ -111,10 +117,19 @@ class MqttClient:
         self._filter = re.sub(r"^\$share/[^/]+/", "", task.place)
         self._client.manual_ack_set(True)
         ends = time.monotonic() + form.wait_seconds
-        self._client.subscribe(task.place, qos=form.qos)
+        self._client.subscribe(task.place, qos=form.qos if form.session is None else min(form.qos, 1))
         self._run(lambda: self._granted is not None)
         if any(code >= 0x80 for code in self._granted or [0x80]):
             raise Verdict(ErrorClass.PROVIDER_ERROR, "The broker refused the subscription.")
+        try:
+            self._fill(inbox, ends)
+        except (OSError, Verdict, Cancelled):
+            # What was acknowledged is nowhere else any more.
+            if not (form.ack and len(inbox)):
+                raise
+        return inbox.body()
+
+    def _fill(self, inbox: Inbox, ends: float) -> None:
         while inbox.missing and not self._left:
             before = len(inbox)
             until = ends if not before else time.monotonic() + _QUIET_SECONDS
@@ -124,7 +139,6 @@ class MqttClient:
                 break
         if self._client.halfway and time.monotonic() < ends:
             raise TimeoutError("the call's time is over")
-        return inbox.body()
 
     def _run(self, done: Callable[[], object], until: float | None = None) -> None:
         """Read and write until it is done, or that moment has come."""
@@ -169,7 +183,10 @@ class MqttClient:
 
     def _arrived(self, client: Any, _data: Any, message: Any) -> None:
         inbox = self._inbox
-        if inbox is None or self._left or not inbox.missing or not client.wants(self._filter, message.topic):
+        if inbox is None or self._left or not inbox.missing:
+            return
+        if not client.wants(self._filter, message.topic):
+            client.ack(message.mid, message.qos)  # nobody else will want it
             return
         if not inbox.add(message.payload, None, topic=message.topic, retained=message.retain or None):
             self._left = True
@@ -179,6 +196,16 @@ class MqttClient:
 
     def _close(self) -> None:
         self._client.drop()
+
+
+def client_id(session: str, topic_filter: str) -> str:
+    """The name under which a broker keeps a session.
+
+    Args:
+        session: of the operation.
+        topic_filter: that it subscribes to.
+    """
+    return f"{session}-{hashlib.sha256(topic_filter.encode()).hexdigest()[:12]}"
 
 
 def _closed() -> ConnectionResetError:

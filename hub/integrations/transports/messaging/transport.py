@@ -281,7 +281,8 @@ def _redis(
 
 
 def _mqtt(way: Way, login: _Login, task: Task | None, caps: Caps) -> bytes:
-    held = None if task is None else task.form.session
+    session = None if task is None else task.form.session
+    held = None if task is None or session is None else mqtt_client.client_id(session, task.place)
     with mqtt_client.MqttClient(way, login.username, login.password, held, caps.max_bytes) as client:
         if task is None:
             return b"{}"

@@ -38,6 +38,7 @@ from tests.integration.integrations.transports.message_peers import (
     running_rabbitmq,
     running_smtp,
 )
+from tests.integration.integrations.transports.mqtt_sessions import SessionBroker
 from tests.integration.integrations.transports.relay import Relay, relaying
 from tests.support.waiting import until
 
@@ -636,6 +637,54 @@ def test_a_connection_that_ends_before_the_message_is_written_is_a_reset(
         monkeypatch.setattr(MqttClient, "publish", late)
         outcome = caller_of(f"mqtt://127.0.0.1:{relay.port}", operations).call("set", {"text": "x"})
     assert outcome.error_class is ErrorClass.RESET, outcome
+
+
+SESSIONS: dict[str, Any] = {
+    name: {"action": "consume", "topic": "rooms/{room}", "session": "hub", "wait_seconds": 0.3} | more
+    for name, more in {
+        "one": {"qos": 1},
+        "one_of_two": {"qos": 2},
+        "many": {"count": 5},
+        "look": {"count": 5, "ack": False},
+    }.items()
+}
+
+
+@pytest.mark.parametrize("operation", ["one", "one_of_two"])
+def test_a_session_keeps_what_a_call_has_not_taken(operation: str) -> None:
+    with SessionBroker(window=10).running() as broker:
+        caller = caller_of(f"mqtt://127.0.0.1:{broker.port}", SESSIONS)
+        room = {"parameters": {"room": "a"}}
+        assert caller.result(operation, room)["count"] == 0
+        for text in "abc":
+            broker.say("rooms/a", text)
+        assert texts(caller.result("look", room)) == ["a", "b", "c"]
+        assert [texts(caller.result(operation, room)) for _ in range(4)] == [["a"], ["b"], ["c"], []]
+        until(lambda: broker.waiting == 0)
+
+
+def test_sessions_of_two_topics_do_not_stand_in_each_others_way() -> None:
+    with SessionBroker(window=1).running() as broker:
+        caller = caller_of(f"mqtt://127.0.0.1:{broker.port}", SESSIONS)
+        a, b = ({"parameters": {"room": name}} for name in "ab")
+        for room in (a, b):
+            assert caller.result("many", room)["count"] == 0
+        for text in "12":
+            broker.say("rooms/a", text)
+            broker.say("rooms/b", text)
+        assert texts(caller.result("many", b)) == ["1", "2"]
+        assert texts(caller.result("many", a)) == ["1", "2"]
+        assert all(name.startswith("hub-") for name in broker.sessions)
+
+
+def test_messages_that_were_acknowledged_are_answered_though_the_broker_leaves() -> None:
+    with SessionBroker(window=1, leaves=True).running() as broker:
+        caller = caller_of(f"mqtt://127.0.0.1:{broker.port}", SESSIONS)
+        room = {"parameters": {"room": "a"}}
+        assert caller.result("many", room)["count"] == 0
+        for text in "12":
+            broker.say("rooms/a", text)
+        assert [texts(caller.result("many", room)) for _ in range(3)] == [["1"], ["2"], []]
 
 
 def test_mqtt_under_tls(mqtt: int) -> None:

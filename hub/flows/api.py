@@ -25,6 +25,9 @@ from hub.web.services import Hub
 
 router = APIRouter(tags=["Flows"])
 
+#: Of one tenant: each event is held against all of them.
+MAX_FLOWS = 500
+
 Reader = Annotated[Principal, requires("integrations:read")]
 Writer = Annotated[Principal, requires("integrations:write")]
 
@@ -36,11 +39,14 @@ def create_flow(body: FlowIn, caller: Writer, hub: Hub, workshop: Workshop, requ
     check(values, workshop.sandbox)
     with hub.engine.begin() as conn:
         values["integration_id"] = _target(conn, workshop, caller, values.pop("integration"), body.operation)
+        # First, so that nobody else counts before the commit.
+        bump_config_version(conn, caller.tenant_id)
+        if store.count_flows(conn, caller.tenant_id) >= MAX_FLOWS:
+            raise Conflict(f"The tenant has {MAX_FLOWS} flows, and may have no more: delete one first.")
         row = store.insert_flow(
             conn,
             {**values, "id": new_uuid(), "tenant_id": caller.tenant_id, "created_by": caller.key_id},
         )
-        bump_config_version(conn, caller.tenant_id)
         audit.note(conn, caller.tenant_id, caller.key_id, "flow.created", _public(row), {"name": row.name})
     shown = _view(row)
     location = request.app.url_path_for("read_flow", flow_id=shown.id)

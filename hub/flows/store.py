@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from hub.core.ids import Kind
 from hub.db.tenant_rows import change_version, delete_row, find_row, insert_row, newest_first
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
+
+
+#: What fan-out needs; above all not what the end publishes.
+_STARTING = [
+    column
+    for column in flow.c
+    if column.name not in {"name", "description", "publish", "created_at", "updated_at"}
+]
+
+
+def count_flows(conn: Connection, tenant_id: uuid.UUID) -> int:
+    """How many the tenant has. Served by flow_tenant_id_id_idx."""
+    found = conn.scalar(select(func.count()).select_from(flow).where(flow.c.tenant_id == tenant_id))
+    return int(found or 0)
 
 
 def insert_flow(conn: Connection, values: Mapping[str, Any]) -> Row[Any]:
@@ -68,7 +82,7 @@ def delete_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> b
 
 def load_flows(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Sequence[Row[Any]]:
     """The flows of these tenants that are not paused, in the order of their ids. Served by flow_tenant_id_id_idx."""
-    query = select(flow).where(flow.c.tenant_id.in_(tenant_ids), ~flow.c.paused)
+    query = select(*_STARTING).where(flow.c.tenant_id.in_(tenant_ids), ~flow.c.paused)
     return conn.execute(query.order_by(flow.c.id)).all()
 
 

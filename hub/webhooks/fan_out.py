@@ -3,13 +3,15 @@
 It happens in the worker, in one transaction that locks the messages, writes the deliveries and takes the messages out
 of the outbox: a worker that dies leaves everything as it was. Deliveries are written already leased to this worker as
 far as there is room, so a first attempt costs no claim; the rest wait in their lanes. A message with many endpoints
-goes in steps, so that no transaction grows with the number of endpoints.
+goes in steps, so that no transaction grows with the number of endpoints; so does one with which much else begins, and
+that one goes behind the others after each step.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hub.core.ids import child_uuid
 from hub.db.states import State
@@ -19,7 +21,6 @@ from hub.webhooks.envelope import OPERATIONAL, Envelope
 from hub.webhooks.job import Job
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
@@ -43,6 +44,25 @@ _WIDE = 100
 _UNJUDGED = "sql"
 
 
+class Begun(NamedTuple):
+    """What begins with a message.
+
+    Args:
+        anything: in this step or an earlier one.
+        everything: False: there is no room for the rest in this transaction, and the message comes again.
+        after: the last that began, of a message that takes more than its share: it comes again behind the others.
+    """
+
+    anything: bool
+    everything: bool = True
+    after: uuid.UUID | None = None
+
+
+#: Before the first.
+NONE_YET = uuid.UUID(int=0)
+_NOTHING = Begun(anything=False)
+
+
 class Triggers(Protocol):
     """What else begins with an event; written in the transaction that fans it out."""
 
@@ -50,8 +70,8 @@ class Triggers(Protocol):
         """Messages of these tenants follow, whose set-up is of these versions."""
         ...
 
-    def on_message(self, message: Row[Any], envelope: Envelope) -> bool:
-        """Does anything begin with it?"""
+    def on_message(self, message: Row[Any], envelope: Envelope) -> Begun:
+        """What begins with it, after `message.after_trigger`."""
         ...
 
     def write(self, conn: Connection) -> None:
@@ -69,10 +89,10 @@ class NoTriggers:
     def begin(self, conn: Connection, versions: Mapping[uuid.UUID, int]) -> None:
         """Nothing."""
 
-    def on_message(self, message: Row[Any], envelope: Envelope) -> bool:
+    def on_message(self, message: Row[Any], envelope: Envelope) -> Begun:
         """Nothing."""
         del message, envelope
-        return False
+        return _NOTHING
 
     def write(self, conn: Connection) -> None:
         """Nothing."""
@@ -129,10 +149,7 @@ class FanOut:
         self._directory.refresh(conn, tenants)
         self.triggers.begin(conn, {one: self._directory.version(one) for one in tenants})
         writing = _Writing(self._admission, room, held)
-        for message in self._in_turn(conn, messages):
-            if len(writing.rows) >= _DELIVERIES:
-                break
-            self._one(message, writing)
+        self._all(self._in_turn(conn, messages), writing)
         try:
             store.fan_out(
                 conn,
@@ -146,6 +163,8 @@ class FanOut:
                 store.note_reasons(conn, writing.nowhere)
             for message_id, after in writing.steps.items():
                 store.advance_fan_out(conn, message_id, after)
+            if writing.put_back:
+                store.put_back(conn, writing.put_back)
             if writing.keys:
                 # All of them, not only those with keys: lanes are locked in one order.
                 store.DELIVERIES.lock(conn, writing.lanes)
@@ -175,6 +194,13 @@ class FanOut:
                 allowed.add(message_id)
         return [m for m in messages if m.ordering_key is None or m.id in allowed]
 
+    def _all(self, messages: Sequence[Row[Any]], writing: _Writing) -> None:
+        for message in messages:
+            if len(writing.rows) >= _DELIVERIES:
+                break
+            if not writing.waits_for_another(message):
+                self._one(message, writing)
+
     def _one(self, message: Row[Any], writing: _Writing) -> None:
         kind = "operations" if message.source == OPERATIONAL else "events"
         if message.expired:
@@ -189,12 +215,13 @@ class FanOut:
             writing.nowhere[message.id] = "schema_invalid"
             return
         envelope = Envelope.of(message, message.expires_at, message.traceparent)
-        # A wide message comes again for its next step; what begins with it began with the first.
-        begins = (
-            kind == "events"
-            and message.after_endpoint is None
-            and self.triggers.on_message(message, envelope)
-        )
+        begun = _NOTHING
+        # A message with many endpoints comes again for them when everything else has begun.
+        if kind == "events" and message.after_endpoint is None:
+            begun = self.triggers.on_message(message, envelope)
+            if not begun.everything:
+                writing.come_again(message, after_trigger=begun.after)
+                return
         labels = frozenset(message.labels or ())
         targets: Sequence[Target] = [
             target
@@ -205,7 +232,7 @@ class FanOut:
             targets = [target for target in targets if target.id > message.after_endpoint]
         elif not targets:
             writing.done.append(message.id)
-            if not begins:
+            if not begun.anything:
                 writing.nowhere[message.id] = "no_endpoint"
             return
         step, rest = targets[:_STEP], targets[_STEP:]
@@ -213,7 +240,7 @@ class FanOut:
         for target in step:
             writing.add(message, target, envelope)
         if rest:
-            writing.steps[message.id] = step[-1].id
+            writing.come_again(message, after_endpoint=step[-1].id)
         else:
             writing.done.append(message.id)
 
@@ -230,8 +257,29 @@ class _Writing:
         self.done: list[uuid.UUID] = []
         self.nowhere: dict[uuid.UUID, str] = {}
         self.steps: dict[uuid.UUID, uuid.UUID] = {}
+        self.put_back: dict[uuid.UUID, uuid.UUID] = {}
+        self._unfinished: set[tuple[uuid.UUID, str]] = set()
         self.keys: set[tuple[uuid.UUID, str]] = set()
         self.lanes: set[uuid.UUID] = set()
+
+    def come_again(
+        self,
+        message: Row[Any],
+        *,
+        after_trigger: uuid.UUID | None = None,
+        after_endpoint: uuid.UUID | None = None,
+    ) -> None:
+        """The message is not finished; what has its ordering key comes after it."""
+        if after_trigger is not None:
+            self.put_back[message.id] = after_trigger
+        if after_endpoint is not None:
+            self.steps[message.id] = after_endpoint
+        if message.ordering_key is not None:
+            self._unfinished.add((message.tenant_id, message.ordering_key))
+
+    def waits_for_another(self, message: Row[Any]) -> bool:
+        """Is a message with its ordering key not finished?"""
+        return bool(self._unfinished) and (message.tenant_id, message.ordering_key) in self._unfinished
 
     def begin(self, *, wide: bool) -> None:
         """The next message; a wide one may not start as many calls as there is room for."""

@@ -147,6 +147,8 @@ outbox = Table(
     Column("ordering_key", Text),
     # Fan-out to many endpoints goes in steps: the last endpoint that has its delivery.
     Column("after_endpoint", Uuid),
+    # So does what else begins with it, before its endpoints: the last that began; all zeros: none yet.
+    Column("after_trigger", Uuid),
     # Bytes of its data: a claim takes no more than a process can hold.
     Column("size", Integer, nullable=False),
     Index(None, "due_at"),

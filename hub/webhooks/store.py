@@ -138,8 +138,8 @@ def insert_messages(conn: Connection, rows: Sequence[NewMessage]) -> None:
 
 
 _CLAIM_MESSAGES = text(
-    "SELECT o.message_id AS id, o.tenant_id, o.ordering_key, o.after_endpoint, m.type, m.event_id, m.data, m.source,"
-    " m.labels, m.created_at, m.expires_at, m.expires_at < now() AS expired, m.traceparent, m.depth"
+    "SELECT o.message_id AS id, o.tenant_id, o.ordering_key, o.after_endpoint, o.after_trigger, m.type, m.event_id,"
+    " m.data, m.source, m.labels, m.created_at, m.expires_at, m.expires_at < now() AS expired, m.traceparent, m.depth"
     " FROM (SELECT *, sum(size) OVER (ORDER BY due_at, message_id) AS bytes FROM ("
     "   SELECT * FROM hub.outbox WHERE due_at <= now() ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) q) o"
     # One look-up a row, whatever the planner thinks of the sizes.
@@ -165,13 +165,17 @@ def claim_messages(conn: Connection, *, limit: int, max_bytes: int) -> Sequence[
 def list_queued(
     conn: Connection, keys: Collection[tuple[uuid.UUID, str]]
 ) -> dict[tuple[uuid.UUID, str], list[uuid.UUID]]:
-    """The due messages of these tenants' ordering keys, oldest first. Served by outbox_tenant_id_ordering_key_…_idx."""
+    """The due messages of these tenants' ordering keys, oldest first. Served by outbox_tenant_id_ordering_key_…_idx.
+
+    One that was put back a moment ago is due, though this transaction may have begun before that moment.
+    """
     rows = conn.execute(
         text(
             "SELECT o.tenant_id, o.ordering_key, o.message_id"
             " FROM unnest(CAST(:tenants AS uuid[]), CAST(:keys AS text[])) AS k(tenant_id, ordering_key)"
             " CROSS JOIN LATERAL (SELECT * FROM hub.outbox"
-            " WHERE tenant_id = k.tenant_id AND ordering_key = k.ordering_key AND due_at <= now()"
+            " WHERE tenant_id = k.tenant_id AND ordering_key = k.ordering_key"
+            " AND (due_at <= now() OR after_trigger IS NOT NULL)"
             " ORDER BY message_id LIMIT 1000) o"
         ),
         {"tenants": [tenant for tenant, _ in keys], "keys": [key for _, key in keys]},
@@ -267,6 +271,22 @@ def advance_fan_out(conn: Connection, message_id: uuid.UUID, after: uuid.UUID) -
     conn.execute(update(outbox).where(outbox.c.message_id == message_id).values(after_endpoint=after))
 
 
+def put_back(conn: Connection, after: Mapping[uuid.UUID, uuid.UUID]) -> None:
+    """Messages that come again for what did not begin yet, behind all that are due now. Served by outbox_pkey.
+
+    Args:
+        conn: a connection inside the transaction that claimed the messages.
+        after: what began last, by message.
+    """
+    conn.execute(
+        text(
+            "UPDATE hub.outbox o SET due_at = now(), after_trigger = b.after"
+            " FROM unnest(CAST(:ids AS uuid[]), CAST(:afters AS uuid[])) AS b (id, after) WHERE o.message_id = b.id"
+        ),
+        {"ids": list(after), "afters": list(after.values())},
+    )
+
+
 def look(conn: Connection, full: Collection[uuid.UUID] = ()) -> tuple[bool, bool]:
     """Is a lane awake, and is there a message to fan out?
 
@@ -321,6 +341,7 @@ def cancel_scheduled(conn: Connection, tenant_id: uuid.UUID, message_id: uuid.UU
             outbox.c.tenant_id == tenant_id,
             outbox.c.due_at > func.now(),
             outbox.c.after_endpoint.is_(None),
+            outbox.c.after_trigger.is_(None),
         )
         .returning(outbox.c.message_id)
     ).one_or_none()

@@ -502,6 +502,7 @@ CREATE TABLE hub.outbox (
     due_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     ordering_key TEXT,
     after_endpoint UUID,
+    after_trigger UUID,
     size INTEGER NOT NULL,
     CONSTRAINT outbox_pkey PRIMARY KEY (message_id)
 );

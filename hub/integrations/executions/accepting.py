@@ -18,6 +18,7 @@ from hub.integrations.executions import store
 from hub.integrations.executions.store import NewExecution
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Stopped, Tools
+from hub.integrations.registry.kinds import HELD_BY_STATUS, REFUSING
 
 if TYPE_CHECKING:
     import uuid
@@ -169,14 +170,13 @@ class Doors:
 
         Raises:
             NotFound: the tenant has no such integration.
-            Conflict: it is not active.
+            Conflict: it is inactive, or cannot be read here.
             Refused: its access rules say no.
             Invalid: an operation or an input is wrong; with one field for every fault.
         """
         target = self.target(conn, tenant_id, integration_id)
-        if target.hold is not None:
-            status = target.hold.removeprefix("integration_")
-            raise Conflict(f"The integration is {status}; nothing is accepted for it until it is active.")
+        if target.hold == HELD_BY_STATUS + REFUSING:
+            raise Conflict(f"The integration is {REFUSING}; nothing is accepted for it until it is active.")
         self.check(target, wishes, caller)
         rows = [
             NewExecution(

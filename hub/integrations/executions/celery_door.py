@@ -36,7 +36,7 @@ def accept_from_celery(engine: Engine, doors: Doors, payload: SubmitExecution) -
 
     Raises:
         NotFound: no such tenant or integration.
-        Conflict: the integration is not active.
+        Conflict: the integration is inactive.
         Refused: its access rules do not name the user.
         Invalid: an id, the operation or the input is wrong, or the key was used for something else.
         TooLarge: operation and input are over 1 MiB or nested deeper than 64 levels.

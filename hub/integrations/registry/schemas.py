@@ -71,7 +71,11 @@ class Definition(Form):
     logging: Logging = Logging()
     health_check: HealthCheckIn | None = None
     alerts: list[Alert] = Field(default=[], max_length=20)
-    status: Status = "active"
+    status: Status = Field(
+        default="active",
+        description="`deprecated` works and says so; in `maintenance` executions are accepted and wait; `inactive`"
+        " accepts none, and those that wait go on waiting.",
+    )
     tags: list[Tag] = Field(default=[], max_length=50)
 
 

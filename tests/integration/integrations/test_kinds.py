@@ -192,9 +192,15 @@ def test_an_integration_that_is_not_active_holds_what_waits_and_costs_no_attempt
     world.run_executions()
     held = world.read(waiting)
     assert (held["state"], held["reason"], held["attempts"]) == ("held", f"integration_{status}", 0)
-    refusal = world.call("POST", f"{path}/execute", json={"operation": "get_user"})
-    assert refusal.status_code == 409
-    assert f"The integration is {status}" in refusal.json()["detail"]
+    given = {"operation": "get_user", "input": {"path": {"id": 7}}}
+    answer = world.call("POST", f"{path}/execute", json=given)
+    assert answer.status_code == {"inactive": 409, "maintenance": 202}[status]
+    if status == "inactive":
+        assert "The integration is inactive" in answer.json()["detail"]
+    else:
+        world.run_executions()
+        assert world.read(answer.json()["id"])["reason"] == "integration_maintenance"
+        world.call("POST", f"/executions/{answer.json()['id']}/cancel")
     # What was held took nothing of the quota, and gave nothing back that it had not taken.
     assert world.call("GET", f"{path}/usage").json()["day"]["calls"] == 0
     world.call("PATCH", path, json={"status": "active"})

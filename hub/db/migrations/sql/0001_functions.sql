@@ -201,7 +201,7 @@ BEGIN
         RAISE EXCEPTION 'hub: there is no integration %', coalesce(integration, 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Pass its id, int_….';
     END IF;
-    IF found.status NOT IN ('active', 'deprecated') THEN
+    IF found.status = 'inactive' THEN
         RAISE EXCEPTION 'hub: the integration is %; nothing is accepted for it until it is active', found.status
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;

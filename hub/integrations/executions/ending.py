@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hub.core.ids import Kind, format_id
 from hub.db.ledger import Attempt, Completion
 from hub.db.states import State
 from hub.integrations.executions.bodies import encode_body, error_of
+from hub.integrations.executions.sent import request_of
 from hub.integrations.executions.store import Result as End
 from hub.integrations.metrics import Sample
 from hub.integrations.pipeline.call import Stopped
@@ -86,22 +87,11 @@ def end_of(job: Job, made: Made) -> End:
         error_class=None if error is None else error["type"],
         latency_ms=None if made.cached else outcome.timings.total_ms,
         data_size=len(outcome.body),
-        request=_request(made),
+        request=request_of(job, made),
         cached=made.cached,
         timings=None if made.timings is None else {name: round(ms, 3) for name, ms in made.timings.items()},
         usage=dict(outcome.usage) if isinstance(outcome, MeteredOutcome) else None,
     )
-
-
-def _request(made: Made) -> dict[str, Any] | None:
-    """What was sent, as far as the input does not say it."""
-    if made.prepared is None:
-        return None
-    prepared = made.prepared
-    shown: dict[str, Any] = {"method": prepared.method, "endpoint": prepared.endpoint}
-    if prepared.headers:
-        shown["headers"] = dict(prepared.headers)
-    return shown
 
 
 def no_answer(job: Job, kind: str, message: str) -> End:

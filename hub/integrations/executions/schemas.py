@@ -210,7 +210,10 @@ class ExecutionDetail(Execution):
     """An execution with its input, result and attempts, oldest first."""
 
     input: Any = Field(description="What was asked for; of what a flow started, the event.")
-    request: dict[str, Any] | None = Field(description="What was sent, without credentials.")
+    request: dict[str, Any] | None = Field(
+        description="What was sent, without credentials: method, endpoint, headers, and `payload` where it is not"
+        " what the input says. Of a long payload the beginning, and `payload_truncated`."
+    )
     result: Result | None
     attempt_log: list[Attempt]
 

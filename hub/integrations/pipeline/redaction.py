@@ -41,8 +41,8 @@ class Redactor:
     def clean(self, outcome: Outcome) -> None:
         """Mask an outcome in place."""
         for name, value in outcome.headers.items():
-            outcome.headers[name] = _MASK if name in _SESSION_HEADERS else self._text(value)
-        outcome.message = self._text(outcome.message)
+            outcome.headers[name] = _MASK if name in _SESSION_HEADERS else self.text(value)
+        outcome.message = self.text(outcome.message)
         for secret in self._bytes:
             if secret in outcome.body:
                 outcome.body = outcome.body.replace(secret, _MASK.encode())
@@ -58,7 +58,8 @@ class Redactor:
                     outcome.body = body[:-length] + _MASK.encode()
                     return
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """A text with the secrets masked."""
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, _MASK)

@@ -381,3 +381,11 @@ def test_what_masks_hide_in_an_input_is_not_kept_in_its_event(
     again = replay(flows, execution, input={"body": {"card": card}})["id"]
     flows.run()
     assert flows.world.read(again)["input"] == {"body": {"card": "***"}}
+
+
+def test_what_a_flow_made_of_an_event_is_shown_as_it_was_sent(flows: Flows, provider: Provider) -> None:
+    flows.create(flows.world.create(provider.url)["id"])
+    flows.publish(data={"name": "Ada"})
+    flows.run()
+    (execution,) = flows.executions()
+    assert flows.world.read(execution["id"])["request"]["payload"] == {"name": "Ada"}

@@ -184,3 +184,36 @@ def test_the_schema_judges_what_the_steps_made(world: World, provider: Provider)
     detail = world.read(execution)
     assert (detail["state"], detail["reason"], detail["attempts"]) == ("failed", "invalid_input", 0)
     assert len(provider.calls) == 1
+
+
+TOKEN = "a-secret-token-0123"
+
+
+def test_what_steps_made_is_shown_as_it_was_sent(world: World, provider: Provider) -> None:
+    step = {"jsonata": '{"body": {"total": $sum(body.prices), "who": body.who}}'}
+    made = create(world, provider, {"request_transform": [step]}, auth={"mode": "bearer", "token": TOKEN})
+    who = [TOKEN, "Zoë", 123456789012345678901234567890, None, True]
+    detail = run(world, made, body={"prices": [1, 2.5], "who": who})
+    assert detail["request"]["payload"] == {"total": 3.5, "who": ["***", *who[1:]]}
+    assert "payload_truncated" not in detail["request"]
+    assert json.loads(provider.calls[0].body)["who"][0] == TOKEN
+
+
+@pytest.mark.parametrize(
+    "policy", [{"store": "none"}, {"redact": ["input.body.card"]}], ids=["none", "redact"]
+)
+def test_what_steps_made_of_what_must_not_be_kept_is_not_kept(
+    world: World, provider: Provider, policy: dict[str, Any]
+) -> None:
+    steps = [{"rename": {"body.card": "body.pan"}}]
+    made = create(world, provider, {"request_transform": steps}, data_policy=policy)
+    detail = run(world, made, body={"card": "4111-1111"})
+    assert json.loads(provider.calls[0].body) == {"pan": "4111-1111"}
+    assert "payload" not in (detail["request"] or {})
+    assert "4111" not in str(world.sql("SELECT to_jsonb(t)::text FROM hub.execution t"))
+
+
+def test_what_the_input_says_is_not_kept_twice(world: World, provider: Provider) -> None:
+    made = create(world, provider, {})
+    detail = run(world, made, body={"name": "Ada", "n": [1, {"a": None}]})
+    assert detail["request"].keys() == {"method", "endpoint", "headers"}

@@ -15,18 +15,21 @@ from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.flows import store, trying
 from hub.flows.checking import check
 from hub.flows.schemas import Flow, FlowIn, FlowTest, FlowTestIn, FlowUpdate
+from hub.integrations.executions.accepting import Caller, Refused, check_access, note_refusal
 from hub.integrations.services import Bench, Workshop
 from hub.web.answers import answer_with_etag
 from hub.web.auth import requires
 from hub.web.etags import check_version
 from hub.web.paging import Page, Paging, page_of
 from hub.web.parameters import IfMatch
-from hub.web.services import Hub
+from hub.web.services import Hub, Services
 
 router = APIRouter(tags=["Flows"])
 
 #: Of one tenant: each event is held against all of them.
 MAX_FLOWS = 500
+#: What may be changed without the right to use the integration.
+_HARMLESS = {"name", "description", "paused"}
 
 Reader = Annotated[Principal, requires("integrations:read")]
 Writer = Annotated[Principal, requires("integrations:write")]
@@ -34,11 +37,17 @@ Writer = Annotated[Principal, requires("integrations:write")]
 
 @router.post("/flows", status_code=201, response_model=Flow)
 def create_flow(body: FlowIn, caller: Writer, hub: Hub, workshop: Workshop, request: Request) -> Response:
-    """Let events start an operation. Each event starts it once; the execution carries the event and its trace."""
+    """Let events start an operation. Each event starts it once; the execution carries the event and its trace.
+
+    It acts for the key that made it: one that the integration's access rules do not name starts nothing, and the audit
+    log tells.
+    """
     values = body.model_dump()
     check(values, workshop.sandbox)
     with hub.engine.begin() as conn:
-        values["integration_id"] = _target(conn, workshop, caller, values.pop("integration"), body.operation)
+        values["integration_id"] = _target(
+            conn, hub, workshop, caller, values.pop("integration"), body.operation
+        )
         # First, so that nobody else counts before the commit.
         bump_config_version(conn, caller.tenant_id)
         if store.count_flows(conn, caller.tenant_id) >= MAX_FLOWS:
@@ -89,10 +98,14 @@ def change_flow(
     with hub.engine.begin() as conn:
         row = _find(conn, caller, flow_id)
         check_version(if_match, row.version)
-        if {"integration", "operation"} & changes.keys():
-            of = changes.pop("integration", None) or format_id(Kind.INTEGRATION, row.integration_id)
+        if changes.keys() - _HARMLESS:
+            # Who changes what is sent acts as its maker would: that takes the same right.
+            of = changes.pop("integration", None)
             operation = changes.get("operation", row.operation)
-            changes["integration_id"] = _target(conn, workshop, caller, of, operation)
+            present = format_id(Kind.INTEGRATION, row.integration_id)
+            target = _target(conn, hub, workshop, caller, of or present, operation)
+            if of is not None:
+                changes["integration_id"] = target
         changed = store.update_flow(conn, caller.tenant_id, row.id, row.version, changes)
         if changed is None:
             raise Conflict("The flow was changed meanwhile. Read it again, then repeat your change.")
@@ -122,13 +135,29 @@ def test_flow(flow_id: str, body: FlowTestIn, caller: Writer, hub: Hub, workshop
         return trying.try_flow(row, target, body, workshop.tools)
 
 
-def _target(conn: Any, workshop: Bench, caller: Principal, integration: str, operation: str) -> Any:
+def _target(
+    conn: Any, hub: Services, workshop: Bench, principal: Principal, integration: str, operation: str
+) -> Any:
+    """The id of an integration that the caller may use for this operation."""
     wanted = parse_id(Kind.INTEGRATION, integration, field="integration")
-    target = workshop.doors.target(conn, caller.tenant_id, wanted)
+    target = workshop.doors.target(conn, principal.tenant_id, wanted)
+    caller = Caller(principal.key_id, principal.roles)
+    try:
+        check_access(target.access, caller, None)
+    except Refused as error:
+        with hub.engine.begin() as noting:
+            note_refusal(
+                noting, principal.tenant_id, caller, wanted, error, source="flow", operations=[operation]
+            )
+        raise
+    text = None
     if operation not in target.operations and operation != target.transport.free_operation:
         text = (
             f"the integration has no such operation; it has {', '.join(sorted(target.operations)) or 'none'}"
         )
+    elif not target.allows(operation):
+        text = "the integration does not allow this operation"
+    if text is not None:
         raise Invalid(f"operation: {text}.", fields=(FieldError("operation", text),))
     return wanted
 

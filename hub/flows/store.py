@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text
 
+from hub.access.models import api_key
 from hub.core.ids import Kind
 from hub.db.tenant_rows import change_version, delete_row, find_row, insert_row, newest_first
 from hub.flows.models import flow
+from hub.integrations.registry.models import integration
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
 
 #: What fan-out needs; above all not what the end publishes.
@@ -81,8 +83,17 @@ def delete_flow(conn: Connection, tenant_id: uuid.UUID, flow_id: uuid.UUID) -> b
 
 
 def load_flows(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Sequence[Row[Any]]:
-    """The flows of these tenants that are not paused, in the order of their ids. Served by flow_tenant_id_id_idx."""
-    query = select(*_STARTING).where(flow.c.tenant_id.in_(tenant_ids), ~flow.c.paused)
+    """The flows of these tenants that are not paused, in the order of their ids.
+
+    With them: the access rules of their integration, and the roles of the key that made the flow. Served by
+    flow_tenant_id_id_idx, and by the primary keys for each of them.
+    """
+    query: Select[Any] = select(*_STARTING, integration.c.access, api_key.c.roles).select_from(
+        flow.join(integration, integration.c.id == flow.c.integration_id).outerjoin(
+            api_key, api_key.c.id == flow.c.created_by
+        )
+    )
+    query = query.where(flow.c.tenant_id.in_(tenant_ids), ~flow.c.paused)
     return conn.execute(query.order_by(flow.c.id)).all()
 
 

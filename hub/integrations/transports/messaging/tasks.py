@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from hub.core.errors import FieldError
 from hub.integrations.transports.messaging import mail, message
 from hub.integrations.transports.messaging.message import Message
+from hub.net.signed import signed
 
 if TYPE_CHECKING:
+    from hub.integrations.auth.mode import Credentials
     from hub.integrations.transports.messaging.forms import MessagingOperation
     from hub.integrations.transports.messaging.mail import Mail
 
+_TRACEPARENT = "traceparent"
 _HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,62})\}")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f/+#]{1,255}")
 _AFTER = re.compile(r"\d{1,20}(?:-\d{1,20})?")
@@ -80,6 +83,31 @@ def task_of(
         content_type=form.content_type or found.content_type,
     )
     return Task(form, filled[0], filled[1], found)
+
+
+def traced(task: Task, traceparent: str | None) -> Task:
+    """The task with the trace context among the headers of its message or mail; their own one stays.
+
+    Args:
+        task: what is to be done.
+        traceparent: the value of W3C Trace Context, 3.2; None when there is none.
+    """
+    if traceparent is None:
+        return task
+    headers = task.message.headers if task.mail is None else task.mail.headers
+    if any(name.lower() == _TRACEPARENT for name in headers):
+        return task
+    headers = {**headers, _TRACEPARENT: traceparent}
+    if task.mail is not None:
+        return replace(task, mail=replace(task.mail, headers=headers))
+    return replace(task, message=replace(task.message, headers=headers))
+
+
+def traceparent_of(credentials: Credentials) -> str | None:
+    """The trace context of a call: it comes with the authentication, as a header of HTTP."""
+    if credentials.http is None:
+        return None
+    return signed("POST", "https://host.invalid/", {}, credentials.http).headers.get(_TRACEPARENT)
 
 
 def _fill(templates: list[str], given: Any, at: str, faults: list[FieldError]) -> list[str]:

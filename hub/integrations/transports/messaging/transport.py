@@ -1,8 +1,11 @@
 """The messaging transport: publish to or consume from a broker, or send a mail.
 
-Promises: a consumed message that is not in the answer stays where it was (but for Redis lists when the hub dies before
-it answers, and MQTT without a session); a message is confirmed as far as its protocol can. Connections to AMQP and
-Redis are kept for a minute, for one integration and login; MQTT and SMTP begin anew with each call.
+Promises: a consumed message that is not in the answer stays where it was (but for MQTT without a session, and when the
+hub dies between taking it away and answering); what was taken away is answered, whatever the connection does then; a
+message is confirmed as far as its protocol can. Connections to AMQP and Redis are kept for a minute, for one
+integration and login; MQTT and SMTP begin anew with each call. The trace context of a call is sent on as the header
+`traceparent` of AMQP messages and mails, and as a field of the entries of streams; entries that are given as `fields`,
+Redis lists and channels, and MQTT 3.1.1 have no place for it.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from hub.integrations.transports.messaging import (
 from hub.integrations.transports.messaging.amqp_client import AmqpSession
 from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
 from hub.integrations.transports.messaging.redis_client import RedisSession
-from hub.integrations.transports.messaging.tasks import Task, task_of
+from hub.integrations.transports.messaging.tasks import Task, task_of, traced, traceparent_of
 from hub.net.outcome import ErrorClass
 from hub.net.sockets import Deadline
 from hub.net.trace import Trace
@@ -199,11 +202,12 @@ class _Login:
 
 
 def _call(
-    session: GuardedSession, connection: Connection, task: Task | None, credentials: Credentials, caps: Caps
+    session: GuardedSession, connection: Connection, given: Task | None, credentials: Credentials, caps: Caps
 ) -> Outcome:
     trace, deadline = Trace(), Deadline(caps.timeout)
 
     def work() -> bytes:
+        task = None if given is None else traced(given, traceparent_of(credentials))
         parts = urlsplit(connection.base_url)
         tls: Tls = connection.settings.tls if parts.scheme in {*_TLS, "smtp"} else "disable"
         usual = _PORTS[parts.scheme]

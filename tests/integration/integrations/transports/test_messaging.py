@@ -6,6 +6,7 @@ import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as MAIL_POLICY
@@ -19,7 +20,9 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from hub.core.secret import Secret
+from hub.integrations.auth.basic import Basic
 from hub.integrations.auth.mode import Credentials
+from hub.integrations.pipeline.authenticating import Traced
 from hub.integrations.transports.messaging import MessagingTransport
 from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
 from hub.integrations.transports.messaging.mqtt_client import MqttClient
@@ -897,6 +900,48 @@ class TestSmtpConformance(MessagingConformance):
     def port(self) -> Iterator[int]:
         with running_smtp(server_context()) as box:
             yield box.port
+
+
+# What W3C Trace Context, 3.2.1 gives as an example.
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def in_a_trace(credentials: Credentials) -> Credentials:
+    """As the pipeline gives them: the trace context is sent on by what authenticates."""
+    return replace(credentials, http=Traced(TRACEPARENT, Basic(credentials.parameters, credentials.secrets)))
+
+
+def test_an_entry_of_a_stream_carries_the_trace(redis_caller: Caller, store: redis.Redis) -> None:
+    redis_caller.credentials = in_a_trace(LOGIN)
+    for given in (
+        {"text": "x"},
+        {"text": "x", "headers": {"Traceparent": "theirs"}},
+        {"fields": {"plain": "1"}},
+    ):
+        redis_caller.result("add", {"parameters": {"shop": "a"}, **given})
+    entries: list[Any] = [fields for _, fields in store.xrange("orders:a") or []]
+    assert [entry.get("traceparent") for entry in entries] == [TRACEPARENT, None, None]
+    assert PASSWORD not in str(entries)
+    assert "Authorization" not in entries[0]
+    redis_caller.result("push", {"text": "x"})
+    assert store.lrange("jobs", 0, -1) == ["x"]
+
+
+def test_a_message_of_a_queue_carries_the_trace(rabbitmq: int, queue: str) -> None:
+    caller = caller_of(f"amqp://127.0.0.1:{rabbitmq}", AMQP, in_a_trace(LOGIN))
+    q = {"parameters": {"q": queue}}
+    caller.result("put", {**q, "text": "x"})
+    [message] = caller.result("take", q)["messages"]
+    assert message["headers"] == {"source": "hub", "traceparent": TRACEPARENT}
+
+
+def test_a_mail_carries_the_trace(mail_server: tuple[str, Mailbox]) -> None:
+    url, box = mail_server
+    caller_of(url, MAIL, in_a_trace(LOGIN), tls=tls()).result("fixed", {"text": "x"})
+    assert parsed(box)["traceparent"] == TRACEPARENT
+    assert "Authorization" not in parsed(box)
+    caller_of(url, MAIL, tls=tls()).result("fixed", {"text": "x"})
+    assert parsed(box)["traceparent"] is None
 
 
 def test_secrets_are_in_no_result(redis_caller: Caller) -> None:

@@ -18,6 +18,7 @@ from hub.integrations.transports.metered import MeteredOutcome
 from hub.queue.attempts import interrupted_attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from hub.integrations.executions.job import Job
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Ends without a call that time alone mends: the same request may succeed later.
+_PASSING = frozenset({"rate_limited", "quota_exceeded"})
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -89,15 +92,26 @@ def end_of(job: Job, made: Made) -> End:
         data_size=len(outcome.body),
         request=request_of(job, made),
         cached=made.cached,
-        timings=None if made.timings is None else {name: round(ms, 3) for name, ms in made.timings.items()},
+        timings=_rounded(made.timings),
         usage=dict(outcome.usage) if isinstance(outcome, MeteredOutcome) else None,
     )
 
 
-def no_answer(job: Job, kind: str, message: str) -> End:
-    """The end of an execution without an answer."""
-    error = {"type": kind, "message": message, "recoverable": False}
-    return End(id=job.id, error=error, error_class=kind)
+def no_answer(job: Job, kind: str, message: str, timings: Mapping[str, float] | None = None) -> End:
+    """The end of an execution without an answer.
+
+    Args:
+        job: the execution.
+        kind: why it ended.
+        message: a sentence for a person.
+        timings: milliseconds by link, as far as it came.
+    """
+    error = {"type": kind, "message": message, "recoverable": kind in _PASSING}
+    return End(id=job.id, error=error, error_class=kind, timings=_rounded(timings))
+
+
+def _rounded(timings: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if timings is None else {name: round(ms, 3) for name, ms in timings.items()}
 
 
 def tell(job: Job, made: Made, decision: Decision) -> None:

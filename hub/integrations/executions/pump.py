@@ -242,7 +242,7 @@ class ExecutionSource(Source["Job", "Result"]):
             return decision, attempt, end_of(job, came)
         if isinstance(came, Stopped):
             decision = Decision(came.state, job.step, due_in=came.due_in, reason=came.reason)
-            return decision, None, no_answer(job, came.reason, came.message)
+            return decision, None, no_answer(job, came.reason, came.message, came.timings)
         decision, attempt = given_up(job)
         return (
             decision,

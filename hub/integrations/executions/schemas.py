@@ -148,9 +148,12 @@ class Metrics(BaseModel):
     latency_ms: float | None
     data_size: int | None
     retry_count: int
-    transformation_ms: float | None = None
+    transformation_ms: float | None = Field(
+        default=None, description="Of the steps of its flow, and over input and answer."
+    )
     links: dict[str, float] | None = Field(
-        default=None, description="Milliseconds of the last attempt, by link."
+        default=None,
+        description="Milliseconds of the last attempt, by link, up to the one that ended it.",
     )
     usage: dict[str, float] | None = Field(default=None, description="Tokens and cost, of AI services.")
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: What a test shows of an answer, in bytes.
 _TEST_BYTES = 65_536
+#: The links that are steps of a flow or a definition.
+_TRANSFORMING = ("flow", "request_transform", "response_transform")
 
 
 def execution(row: Row[Any]) -> Execution:
@@ -60,7 +62,7 @@ def execution_detail(row: Row[Any], attempts: Sequence[Row[Any]]) -> ExecutionDe
     shown = _execution(row)
     shown["metrics"].links = row.timings
     if row.timings:
-        spent = [row.timings.get(name, 0.0) for name in ("request_transform", "response_transform")]
+        spent = [row.timings.get(name, 0.0) for name in _TRANSFORMING]
         shown["metrics"].transformation_ms = round(sum(spent), 3)
     return ExecutionDetail(**shown, input=row.input, request=row.request, result=result, attempt_log=log)
 

@@ -10,6 +10,7 @@ from hub.net.cancellation import Cancellation
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Mapping
 
     from hub.core.errors import FieldError
     from hub.db.states import State
@@ -66,6 +67,7 @@ class Stopped:
         message: a sentence for a person.
         due_in: seconds until the next try, with state DUE.
         fields: faults of the input, each with its path.
+        timings: milliseconds by link, up to the one that ended it.
     """
 
     state: State
@@ -73,6 +75,7 @@ class Stopped:
     message: str
     due_in: float = 0.0
     fields: tuple[FieldError, ...] = ()
+    timings: Mapping[str, float] | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)

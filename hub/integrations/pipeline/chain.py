@@ -222,7 +222,7 @@ def _before(call: Call, tools: Tools) -> Stopped | None:
         timings[name] = (now - begun) * 1000
         begun = now
         if ended is not None:
-            return ended
+            return replace(ended, timings=timings)
         if call.cached:
             return None
     return None

@@ -389,3 +389,15 @@ def test_what_a_flow_made_of_an_event_is_shown_as_it_was_sent(flows: Flows, prov
     flows.run()
     (execution,) = flows.executions()
     assert flows.world.read(execution["id"])["request"]["payload"] == {"name": "Ada"}
+
+
+def test_the_time_of_a_flows_mapping_is_part_of_the_transformation(flows: Flows, provider: Provider) -> None:
+    # In a child, so that it takes a while.
+    flows.create(flows.world.create(provider.url)["id"], mapping=[{"jsonata": '{"body": data}'}])
+    flows.publish()
+    flows.run()
+    (execution,) = flows.executions()
+    metrics = flows.world.read(execution["id"])["metrics"]
+    others = sum(metrics["links"][name] for name in ("request_transform", "response_transform"))
+    assert metrics["transformation_ms"] == pytest.approx(metrics["links"]["flow"] + others, abs=0.002)
+    assert metrics["transformation_ms"] > others

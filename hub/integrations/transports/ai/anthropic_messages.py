@@ -156,7 +156,8 @@ class _Events(Collector):
         elif kind == "message_delta":
             self._message.update(found["delta"])
             counted = {name: value for name, value in (found.get("usage") or {}).items() if value is not None}
-            self._message["usage"] = {**(self._message.get("usage") or {}), **counted}
+            self._message["usage"] = self._message.get("usage") or {}
+            self._message["usage"].update(counted)
         elif kind == "message_stop":
             self.finished = True
 
@@ -170,7 +171,8 @@ class _Events(Collector):
         if kind == "input_json_delta":
             pieces.add("input", delta["partial_json"])
         elif kind == "citations_delta":
-            block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+            block["citations"] = block.get("citations") or []
+            block["citations"].append(delta["citation"])
         elif kind in _DELTAS:
             pieces.add(_DELTAS[kind], delta[_DELTAS[kind]])
 

@@ -17,10 +17,13 @@ def events_of(body: bytes) -> Iterator[tuple[str, str]]:
     Args:
         body: the stream.
     """
-    name, data = "", None
-    lines = _LINE_END.split(body.decode("utf-8", "replace").removeprefix("\ufeff"))
+    name = ""
+    data: list[str] | None = None
+    text = body.decode("utf-8", "replace").removeprefix("\ufeff")
+    begin = 0
     # What follows the last line end is no line.
-    for line in lines[:-1]:
+    for end in _LINE_END.finditer(text):
+        line, begin = text[begin : end.start()], end.end()
         if not line:
             if data is not None:
                 yield name or "message", "\n".join(data)
@@ -31,4 +34,5 @@ def events_of(body: bytes) -> Iterator[tuple[str, str]]:
         if field == "event":
             name = value
         elif field == "data":
-            data = [value] if data is None else [*data, value]
+            data = [] if data is None else data
+            data.append(value)

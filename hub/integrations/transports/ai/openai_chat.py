@@ -159,16 +159,20 @@ class _Chunks(Collector):
         chunk = object_of(data)
         if event == "error" or chunk.get("error"):
             error = chunk.get("error", chunk)
+            self._note(chunk)
             raise ServiceError(error if isinstance(error, dict) else {"message": error})
         for choice in chunk.get("choices") or []:
             self._choices.setdefault(choice.get("index", 0), _Choice()).add(choice)
             if not self._needs_mark and choice.get("finish_reason"):
                 self.finished = True
-        self._head.update(
-            {name: value for name, value in chunk.items() if name not in {"choices", "object"} and value}
-        )
+        self._note(chunk)
 
     def document(self) -> dict[str, Any]:
         """See `Collector`."""
         choices = [choice.whole(index) for index, choice in sorted(self._choices.items())]
         return {**self._head, "object": "chat.completion", "choices": choices}
+
+    def _note(self, chunk: dict[str, Any]) -> None:
+        self._head.update(
+            {name: value for name, value in chunk.items() if name not in {"choices", "object"} and value}
+        )

@@ -117,7 +117,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Events(Collector):
-    """The last event has the whole answer."""
+    """The last event has the whole answer; some before it have what there was of it."""
 
     def __init__(self) -> None:
         self._answer: dict[str, Any] = {}
@@ -127,14 +127,14 @@ class _Events(Collector):
         del event
         found = object_of(data)
         kind = found.get("type")
+        if isinstance(found.get("response"), dict):
+            self._answer = found["response"]
         if kind == "error" or found.get("error"):
             inner = found.get("error")
             raise ServiceError(inner if isinstance(inner, dict) else found)
         if kind == "response.failed":
-            self._answer = found["response"]
             raise ServiceError(found["response"].get("error") or {})
         if kind in _ENDS:
-            self._answer = dict(found["response"])
             self.finished = True
 
     def document(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hub.integrations.transports.ai.dialect import ServiceError, decode, object_
 from hub.integrations.transports.ai.events import events_of
 from hub.integrations.transports.ai.usage import Usage, count, price_of
 from hub.integrations.transports.ai.verdicts import verdict
-from hub.net.outcome import ErrorClass
+from hub.net.outcome import ErrorClass, classify_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hub.integrations.transports.ai.dialect import Dialect
     from hub.integrations.transports.ai.forms import AiSettings
     from hub.net.outcome import Outcome
+    from hub.net.sockets import Deadline
 
 _UNEXPECTED = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 
@@ -27,7 +28,7 @@ class Unfinished(Exception):
 
 
 def result_of(
-    outcome: Outcome, wire: Wire, settings: AiSettings, dialect: Dialect
+    outcome: Outcome, wire: Wire, settings: AiSettings, dialect: Dialect, deadline: Deadline
 ) -> tuple[bytes | None, dict[str, float], ErrorClass | None, str]:
     """The result of an answer with a status of success.
 
@@ -36,33 +37,52 @@ def result_of(
         wire: what was asked.
         settings: of the integration.
         dialect: of the service.
+        deadline: for putting a stream together.
 
     Returns:
         The result as JSON, or None with an error class and a sentence. What was counted is known of a cut answer too.
     """
-    document: dict[str, Any] = {}
+    counted: dict[str, float] = {}
     try:
+        document, fault = _received(outcome, wire, dialect, deadline)
+        counted = _counted(dialect, document, wire, settings)
+        if fault is not None:
+            raise fault
         if wire.action == "chat":
-            document, fault = _received(outcome, dialect)
-            counted = _counted(dialect, document, wire, settings)
-            if fault is not None:
-                raise fault
             return _encoded(_chat(document, wire, dialect, counted)), counted, None, ""
-        document = object_of(outcome.body.decode("utf-8-sig"))
         if isinstance(error := document.get("error"), dict):
             raise ServiceError(error)
-        if wire.action == "list_models":
-            return _encoded(_models(document)), {}, None, ""
-        counted = _counted(dialect, document, wire, settings)
-        return _encoded(_embeddings(document, wire, counted)), counted, None, ""
+        listing = wire.action == "list_models"
+        result = _models(document) if listing else _embeddings(document, wire, counted)
+        return _encoded(result), counted, None, ""
     except ServiceError as error:
-        found, message = verdict(outcome.status, error.error)
-        return None, _counted(dialect, document, wire, settings), found, message
+        return None, counted, *verdict(outcome.status, error.error)
     except Unfinished:
-        message = "The stream ended before the answer was complete."
-        return None, _counted(dialect, document, wire, settings), ErrorClass.RESET, message
+        return None, counted, ErrorClass.RESET, "The stream ended before the answer was complete."
+    except TimeoutError:
+        return None, counted, ErrorClass.TIMEOUT, "The time was over while the answer was read."
     except _UNEXPECTED:
-        return None, {}, ErrorClass.PROTOCOL, "The answer is not what such a service answers."
+        return None, counted, ErrorClass.PROTOCOL, "The answer is not what such a service answers."
+
+
+def counted_of(
+    outcome: Outcome, wire: Wire, settings: AiSettings, dialect: Dialect, deadline: Deadline
+) -> dict[str, float]:
+    """What was counted in an answer that a fault of the connection, the deadline or the cap has cut.
+
+    Args:
+        outcome: the answer as far as it came.
+        wire: what was asked.
+        settings: of the integration.
+        dialect: of the service.
+        deadline: for putting a stream together.
+    """
+    if outcome.status is None or classify_status(outcome.status) is not None:
+        return {}
+    try:
+        return _counted(dialect, _received(outcome, wire, dialect, deadline)[0], wire, settings)
+    except _UNEXPECTED:
+        return {}
 
 
 def error_of(body: bytes) -> Mapping[str, Any]:
@@ -91,16 +111,19 @@ def _encoded(result: Mapping[str, Any]) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def _received(outcome: Outcome, dialect: Dialect) -> tuple[dict[str, Any], Exception | None]:
+def _received(
+    outcome: Outcome, wire: Wire, dialect: Dialect, deadline: Deadline
+) -> tuple[dict[str, Any], Exception | None]:
     """The service's answer, put together when it came in pieces, and what ended it too early."""
     kind = outcome.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "text/event-stream":
+    if wire.action != "chat" or kind != "text/event-stream":
         return object_of(outcome.body.decode("utf-8-sig")), None
     collector = dialect.collector()
     try:
         for event, data in events_of(outcome.body):
+            deadline.remaining()
             collector.feed(event, data)
-    except ServiceError as error:
+    except (ServiceError, TimeoutError, *_UNEXPECTED) as error:
         return collector.document(), error
     return collector.document(), None if collector.finished else Unfinished()
 

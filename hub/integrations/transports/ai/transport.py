@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from hub.core.errors import FieldError
 from hub.integrations.transports.ai import asking
 from hub.integrations.transports.ai.forms import AiOperation, AiSettings
-from hub.integrations.transports.ai.reading import error_of, result_of
+from hub.integrations.transports.ai.reading import counted_of, error_of, result_of
 from hub.integrations.transports.ai.verdicts import retry_headers, verdict
 from hub.integrations.transports.http.calling import HTTP_AUTH_MODES, HTTP_SCHEMES, call_http
 from hub.integrations.transports.interface import Prepared, Transport
 from hub.integrations.transports.metered import MeteredOutcome
 from hub.net.outcome import ErrorClass, Outcome
+from hub.net.sockets import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hub.net.session import GuardedSession
 
 _VERSIONED_HOSTS = frozenset({"api.openai.com", "api.anthropic.com"})
+_READING_SECONDS = 1.0
 _REFUSED = frozenset({ErrorClass.HTTP_4XX, ErrorClass.HTTP_5XX})
 #: They tell of the service's own answer, and the result is another one.
 _OF_THE_ANSWER = ("content-encoding", "content-length", "transfer-encoding")
@@ -82,6 +84,7 @@ class AiTransport(Transport):
         """See `Transport`; the result is one form of JSON, and the outcome says what was counted."""
         wire: asking.Wire = prepared.wire
         method = "GET" if wire.body is None else "POST"
+        deadline = Deadline(caps.timeout)
         outcome = _metered(
             call_http(
                 session,
@@ -92,12 +95,18 @@ class AiTransport(Transport):
                 prepared.endpoint,
                 prepared.headers,
                 wire.body,
+                deadline,
             )
         )
+        # An answer that came in the last moment is read all the same: it has been paid for.
+        reading = Deadline(max(caps.timeout - deadline.spent, _READING_SECONDS))
+        settings: AiSettings = connection.settings
         if outcome.ok:
-            _read(outcome, wire, connection.settings, caps.max_bytes)
+            _read(outcome, wire, settings, caps.max_bytes, reading)
         elif outcome.error_class in _REFUSED:
             outcome.error_class, outcome.message = verdict(outcome.status, error_of(outcome.body))
+        else:
+            outcome.usage = counted_of(outcome, wire, settings, asking.DIALECTS[settings.dialect], reading)
         if not outcome.ok:
             outcome.headers.update(retry_headers(outcome.headers))
             for secret in credentials.secrets.values():
@@ -120,9 +129,13 @@ class AiTransport(Transport):
         return outcome
 
 
-def _read(outcome: MeteredOutcome, wire: asking.Wire, settings: AiSettings, max_bytes: int) -> None:
+def _read(
+    outcome: MeteredOutcome, wire: asking.Wire, settings: AiSettings, max_bytes: int, deadline: Deadline
+) -> None:
     dialect = asking.DIALECTS[settings.dialect]
-    result, outcome.usage, outcome.error_class, outcome.message = result_of(outcome, wire, settings, dialect)
+    result, outcome.usage, outcome.error_class, outcome.message = result_of(
+        outcome, wire, settings, dialect, deadline
+    )
     if result is None:
         return
     outcome.body = result

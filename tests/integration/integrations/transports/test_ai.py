@@ -506,11 +506,87 @@ def test_a_stream_that_does_not_end_well_has_the_right_class(
     assert outcome.status == 200
 
 
-def test_what_a_cut_stream_has_cost_is_known(make: Make, service: AiService) -> None:
-    service.script = [STREAMS["overloaded"][1]]
-    outcome = make("anthropic_messages").call("ask_streaming", ask("a"))
+COUNTING_CHUNK = CHUNK.replace('"id"', '"usage":{"prompt_tokens":9,"completion_tokens":2},"id"').replace(
+    '"m"', f'"{MODEL}"'
+)
+COUNTED_RESPONSE = {"model": MODEL, "usage": {"input_tokens": 9, "output_tokens": 2}}
+R_FAILED = {"type": "response.failed", "response": {**COUNTED_RESPONSE, "error": {"code": "slow_down"}}}
+STARTED_HERE = (
+    "message_start",
+    {"type": "message_start", "message": {**COUNTED_RESPONSE, "content": []}},
+)
+CUTS: dict[str, tuple[str, list[str | tuple[str, Any]], ErrorClass]] = {
+    "overloaded": ("anthropic_messages", [failing("overloaded_error")], ErrorClass.PROVIDER_BUSY),
+    "broken event": ("anthropic_messages", ["data: {\n\n"], ErrorClass.PROTOCOL),
+    "end": ("anthropic_messages", [BLOCK], ErrorClass.RESET),
+    "error chunk": (
+        "openai_chat",
+        ['data: {"error":{"message":"Overloaded.","code":"server_is_overloaded"}}\n\n'],
+        ErrorClass.PROVIDER_BUSY,
+    ),
+    "error event": (
+        "openai_chat",
+        [("error", {"message": "Overloaded.", "code": 503})],
+        ErrorClass.PROVIDER_BUSY,
+    ),
+    "compatible": (
+        "openai_compatible",
+        [
+            'data: {"error":{"message":"No.","code":429},"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\n'
+        ],
+        ErrorClass.RATE_LIMITED,
+    ),
+    "no JSON": ("openai_compatible", ["data: gone\n\n"], ErrorClass.PROTOCOL),
+    "r failed": ("openai_responses", [("response.failed", R_FAILED)], ErrorClass.PROVIDER_BUSY),
+    "r error event": (
+        "openai_responses",
+        [("error", {"type": "error", "code": "server_is_overloaded", "message": "No."})],
+        ErrorClass.PROVIDER_BUSY,
+    ),
+}
+FIRST: dict[str, str | tuple[str, Any]] = {
+    "openai_chat": COUNTING_CHUNK,
+    "openai_compatible": COUNTING_CHUNK,
+    "openai_responses": (
+        "response.in_progress",
+        {"type": "response.in_progress", "response": COUNTED_RESPONSE},
+    ),
+    "anthropic_messages": STARTED_HERE,
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_what_a_cut_stream_has_cost_is_known(make: Make, service: AiService, name: str) -> None:
+    dialect, events, error_class = CUTS[name]
+    service.script = [stream_answer(FIRST[dialect], *events)]
+    outcome = make(dialect).call("ask_streaming", ask("a"))
+    assert outcome.error_class is error_class, outcome
+    assert isinstance(outcome, MeteredOutcome)
+    assert outcome.usage == {"input_tokens": 9, "output_tokens": 2, "total_tokens": 11, "cost": 0.000034}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("fault", [ErrorClass.PROTOCOL, ErrorClass.TOO_LARGE])
+def test_what_a_stream_has_cost_is_known_when_the_connection_or_the_cap_cuts_it(
+    make: Make, service: AiService, dialect: str, fault: ErrorClass
+) -> None:
+    status, headers, pieces = stream_answer(FIRST[dialect], ": " + "x" * 3000 + "\n\n")
+    service.script = [(status, {**headers, "Content-Length": "9999"}, pieces)]
+    outcome = make(dialect).call(
+        "ask_streaming", ask("a"), max_bytes=2000 if fault is ErrorClass.TOO_LARGE else 100_000
+    )
+    assert outcome.error_class is fault, outcome
     assert isinstance(outcome, MeteredOutcome)
     assert outcome.usage["input_tokens"] == 9
+    assert outcome.usage["cost"] == 0.000034
+
+
+def test_what_an_answer_that_makes_no_sense_has_cost_is_known(make: Make, service: AiService) -> None:
+    service.script = [json_answer({**COUNTED_RESPONSE, "output": 3})]
+    outcome = make("openai_responses").call("ask", ask("a"))
+    assert outcome.error_class is ErrorClass.PROTOCOL
+    assert isinstance(outcome, MeteredOutcome)
+    assert outcome.usage["total_tokens"] == 11
 
 
 def test_a_compatible_service_may_leave_out_the_mark_at_the_end(make: Make, service: AiService) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from hub.integrations.transports.ai.reading import error_of, result_of
 from hub.integrations.transports.ai.usage import Usage, count, price_of
 from hub.integrations.transports.ai.verdicts import retry_headers, verdict
 from hub.net.outcome import ErrorClass, Outcome
+from hub.net.sockets import Deadline
 
 PRICE = Price(input_per_million=3, output_per_million=15)
 
@@ -47,11 +50,93 @@ def test_whatever_comes_is_judged(content: bytes, dialect: str, stream: bool) ->
     outcome = Outcome(200, None, headers={"content-type": kind}, body=content)
     settings = AiSettings.model_validate({"dialect": dialect})
     result, _, error_class, message = result_of(
-        outcome, Wire("chat", b"", "m", raw=False), settings, DIALECTS[dialect]
+        outcome, Wire("chat", b"", "m", raw=False), settings, DIALECTS[dialect], Deadline(10)
     )
     assert result is None
     assert error_class is not None
     assert message.endswith(".")
+
+
+STARTED = {
+    "type": "message_start",
+    "message": {"id": "m", "model": "m", "content": [], "usage": {"input_tokens": 9}},
+}
+_DELTA = {"type": "content_block_delta", "index": 0}
+CITED = {**_DELTA, "delta": {"type": "citations_delta", "citation": 1}}
+BLOCK = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+
+
+def read(
+    dialect: str, content: bytes, *, seconds: float = 30
+) -> tuple[bytes | None, dict[str, float], ErrorClass | None, str]:
+    outcome = Outcome(200, None, headers={"content-type": "text/event-stream"}, body=content)
+    settings = AiSettings.model_validate({"dialect": dialect})
+    wire = Wire("chat", b"", "m", raw=True)
+    return result_of(outcome, wire, settings, DIALECTS[dialect], Deadline(seconds))
+
+
+def stream(*events: Any) -> bytes:
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+LONG = {
+    "lines of one event": ("openai_chat", b"data\n" * 200_000),
+    "citations": ("anthropic_messages", stream(STARTED, BLOCK) + stream(CITED) * 40_000),
+    "kinds of tokens": (
+        "anthropic_messages",
+        stream(STARTED)
+        + b"".join(
+            stream({"type": "message_delta", "delta": {}, "usage": {f"u{n}": 1}}) for n in range(20_000)
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_a_long_stream_is_read_in_time(kind: str) -> None:
+    begun = time.process_time()
+    read(*LONG[kind])
+    assert time.process_time() - begun < 4
+
+
+def test_citations_are_kept_in_their_order() -> None:
+    delta = {**_DELTA, "delta": {"type": "text_delta", "text": "a"}}
+    cited = [{**_DELTA, "delta": {"type": "citations_delta", "citation": {"n": n}}} for n in range(3)]
+    result, _, error_class, _ = read(
+        "anthropic_messages", stream(STARTED, BLOCK, delta, *cited, {"type": "message_stop"})
+    )
+    assert error_class is None
+    assert result is not None
+    block = {"type": "text", "text": "a", "citations": [{"n": 0}, {"n": 1}, {"n": 2}]}
+    assert json.loads(result)["messages"] == [{"role": "assistant", "content": [block]}]
+
+
+def test_the_deadline_ends_the_reading_of_a_stream_and_what_was_counted_is_kept() -> None:
+    class Late(Deadline):
+        """Over at the third look."""
+
+        looks = 0
+
+        def remaining(self) -> float:
+            self.looks += 1
+            if self.looks > 2:
+                raise TimeoutError
+            return 1
+
+    content = stream(STARTED, BLOCK) + stream(CITED) * 10
+    outcome = Outcome(200, None, headers={"content-type": "text/event-stream"}, body=content)
+    dialect = "anthropic_messages"
+    found = result_of(
+        outcome,
+        Wire("chat", b"", "m", raw=False),
+        AiSettings.model_validate({"dialect": dialect}),
+        DIALECTS[dialect],
+        Late(1),
+    )
+    assert found[0] is None
+    assert found[1]["input_tokens"] == 9
+    assert found[2] is ErrorClass.TIMEOUT
+    assert found[3] == "The time was over while the answer was read."
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,8 @@ class _Choice:
     def __init__(self) -> None:
         self.texts = Pieces()
         self.calls: dict[int, tuple[dict[str, Any], Pieces]] = {}
+        self._places: dict[str, int] = {}
+        self._latest: Any = 0
         self.finish_reason: str | None = None
 
     def add(self, chunk: dict[str, Any]) -> None:
@@ -119,13 +121,30 @@ class _Choice:
             # Services add texts of their own, such as one of their reasoning.
             if name != "role" and isinstance(value, str):
                 self.texts.add(name, value)
-        for position, call in enumerate(delta.get("tool_calls") or []):
-            known, pieces = self.calls.setdefault(call.get("index", position), ({}, Pieces()))
+        for call in delta.get("tool_calls") or []:
+            self._latest = self._place(call)
+            known, pieces = self.calls.setdefault(self._latest, ({}, Pieces()))
             known.update({name: call[name] for name in ("id", "type") if call.get(name)})
             function = call.get("function") or {}
             if function.get("name"):
                 known["name"] = function["name"]
             pieces.add("arguments", function.get("arguments"))
+
+    def _place(self, call: dict[str, Any]) -> Any:
+        """To which of the calls a piece belongs.
+
+        Some services leave out the index: then an id that is new begins a call, and without one a name does.
+        """
+        index, key = call.get("index"), call.get("id")
+        if index is None and key:
+            index = self._places.get(key, len(self.calls))
+        elif index is None:
+            latest, _ = self.calls.get(self._latest, ({}, None))
+            begins = (call.get("function") or {}).get("name") and latest.get("name")
+            return len(self.calls) if begins else self._latest
+        if key:
+            self._places[key] = index
+        return index
 
     def whole(self, index: int) -> dict[str, Any]:
         """As it would have come."""

@@ -99,6 +99,74 @@ def test_a_long_stream_is_read_in_time(kind: str) -> None:
     assert time.process_time() - begun < 4
 
 
+def _piece(arguments: str, name: str | None = None, **more: Any) -> dict[str, Any]:
+    return {**more, "function": {"arguments": arguments, **({"name": name} if name else {})}}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [
+            [_piece("", "f", index=0, id="a")],
+            [_piece('{"x":', index=0)],
+            [_piece("1}", index=0)],
+            [_piece('{"y":2}', "g", index=1, id="b")],
+        ],
+        [[_piece('{"x":1}', "f", index=0, id="a"), _piece('{"y":2}', "g", index=1, id="b")]],
+        [[_piece('{"y":2}', "g", index=1, id="b")], [_piece('{"x":1}', "f", index=0, id="a")]],
+        [[_piece('{"x":1}', "f", id="a")], [_piece('{"y":2}', "g", id="b")]],
+        [[_piece('{"x":1}', "f", id="a"), _piece('{"y":2}', "g", id="b")]],
+        [
+            [_piece('{"x":', "f", id="a")],
+            [_piece("1}")],
+            [_piece('{"y":', "g", id="b")],
+            [_piece("2}", index=None, id="")],
+        ],
+        [
+            [_piece('{"x":', "f", id="a"), _piece('{"y":', "g", id="b")],
+            [_piece("1}", id="a"), _piece("2}", id="b")],
+        ],
+        [[_piece('{"x":', "f", id="a", index=0)], [_piece('{"y":2}', "g", id="b")], [_piece("1}", id="a")]],
+    ],
+    ids=[
+        "by index",
+        "at once",
+        "other order",
+        "by id",
+        "by id at once",
+        "pieces without id",
+        "mixed",
+        "one index",
+    ],
+)
+@pytest.mark.parametrize("dialect", ["openai_chat", "openai_compatible"])
+def test_tool_calls_of_a_stream_are_kept_apart(dialect: str, chunks: list[Any]) -> None:
+    choices: list[dict[str, Any]] = [{"index": 0, "delta": {"tool_calls": calls}} for calls in chunks]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
+    content = stream(*({"choices": [choice]} for choice in choices)) + b"data: [DONE]\n\n"
+    result, _, error_class, message = read(dialect, content)
+    assert error_class is None, message
+    assert result is not None
+    assert json.loads(result)["tool_calls"] == [
+        {"id": "a", "name": "f", "arguments": {"x": 1}},
+        {"id": "b", "name": "g", "arguments": {"y": 2}},
+    ]
+
+
+def test_tool_calls_without_index_and_id_are_kept_apart_by_their_names() -> None:
+    chunks = [[_piece('{"x":', "f")], [_piece("1}")], [_piece('{"y":2}', "g"), _piece("{}", "f")]]
+    choices: list[dict[str, Any]] = [{"delta": {"tool_calls": calls}} for calls in chunks]
+    choices.append({"delta": {}, "finish_reason": "tool_calls"})
+    result = read("openai_compatible", stream(*({"choices": [choice]} for choice in choices)))[0]
+    assert result is not None
+    found = json.loads(result)["tool_calls"]
+    assert [(call["name"], call["arguments"]) for call in found] == [
+        ("f", {"x": 1}),
+        ("g", {"y": 2}),
+        ("f", {}),
+    ]
+
+
 def test_citations_are_kept_in_their_order() -> None:
     delta = {**_DELTA, "delta": {"type": "text_delta", "text": "a"}}
     cited = [{**_DELTA, "delta": {"type": "citations_delta", "citation": {"n": n}}} for n in range(3)]

@@ -16,7 +16,7 @@ def absent(peer: str, reason: str) -> NoReturn:
 
     Args:
         peer: what is missing, as TEST_PEERS names it: `mariadb`, `rabbitmq`, `node` (what `tests/support/node` holds),
-            `curl`.
+            `curl`, `chromium`.
         reason: the same as a sentence, and how to get it.
     """
     if peer in os.environ.get("TEST_PEERS", "").split():

@@ -166,7 +166,7 @@ class FlowTriggers:
                     event_id=message.id,
                     flow_id=flow.id,
                     mapping=msgspec.Raw(flow.mapping),
-                    traceparent=continue_trace(message.traceparent),
+                    traceparent=continue_trace(envelope.traceparent),
                     depth=message.depth + 1,
                 )
             )

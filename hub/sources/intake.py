@@ -62,12 +62,14 @@ class Judged:
         event: what it says, if it was verified.
         key: what tells it from others of its source; None is not de-duplicated.
         window: for how long, seconds.
+        traceparent: W3C trace context that goes on with the event.
     """
 
     row: NewInbound
     event: Event | None = None
     key: bytes | None = None
     window: int = 0
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,9 @@ def publish(conn: Connection, judged: Sequence[Judged]) -> list[Settled]:
         elif one.key is not None and first.get(identity) != index:
             settled.append(Settled("duplicate", events.get(identity)))
         else:
-            publications.append(Publication(one.row.tenant_id, [one.event], "incoming"))
+            publications.append(
+                Publication(one.row.tenant_id, [one.event], "incoming", traceparent=one.traceparent)
+            )
             settled.append(Settled("accepted", one.event.row_id))
     if publications:
         write(conn, publications)

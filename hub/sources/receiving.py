@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.core.ids import new_uuid
+from hub.integrations.executions.tracing import take_trace
 from hub.sources.content import event_data, event_type
 from hub.sources.intake import Judged, key_of
 from hub.sources.redaction import kept_headers, kept_query, storable
@@ -111,7 +112,8 @@ def acceptance(source: Source, arrival: Arrival, verdict: Verdict, settings: Set
     )
     made = make_event(event_type(source.event_type, source.name, verdict.event_type), data, None)
     key = key_of(verdict.event_id, received.body, source.dedupe_by) if source.window else None
-    return Judged(row_of(source, arrival, verdict, "accepted"), made, key, source.window)
+    trace = take_trace(received.headers.get("traceparent"), trusted=False)
+    return Judged(row_of(source, arrival, verdict, "accepted"), made, key, source.window, trace)
 
 
 def row_of(source: Source, arrival: Arrival, verdict: Verdict, outcome: str) -> NewInbound:

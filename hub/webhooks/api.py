@@ -17,6 +17,7 @@ from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError, Invalid
 from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
+from hub.integrations.executions.tracing import event_trace, trace_id_of
 from hub.queue.contracts import TaskName
 from hub.web.auth import requires
 from hub.web.paging import Page, PageRequest, Paging, page_of
@@ -202,6 +203,7 @@ def _event(row: Row[Any]) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "state": row.state,
         "reason": row.reason,
+        "trace_id": trace_id_of(event_trace(row.id, row.traceparent)),
         "created_at": row.created_at,
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.core.ids import Kind, format_id
+from hub.integrations.executions.tracing import event_trace
 from hub.webhooks.envelope import Envelope, body_of, timestamp_of
 from hub.webhooks.job import Job, NotSent
 from hub.webhooks.request import build, transform
@@ -35,6 +36,7 @@ def envelope_of(event: Event, now: datetime) -> Envelope:
         stamp,
         event.data,
         body_of(event.type, stamp, event.data),
+        traceparent=event_trace(event.row_id, None),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.core.ids import Kind, format_id
+from hub.integrations.executions.tracing import event_trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,13 @@ class Envelope(msgspec.Struct, eq=False):
     def of(
         cls, row: Row[Any], expires_at: datetime | None = None, traceparent: str | None = None
     ) -> Envelope:
-        """Build it from a message row; `data` goes out byte for byte as it was published."""
+        """Build it from a message row; `data` goes out byte for byte as it was published.
+
+        Args:
+            row: its `id`, `event_id`, `source`, `type`, `data` and `created_at`.
+            expires_at: as it is stored.
+            traceparent: as it is stored; without one, the trace is that of the event's id.
+        """
         stamp = timestamp_of(row.created_at)
         return cls(
             row.id,
@@ -72,7 +79,7 @@ class Envelope(msgspec.Struct, eq=False):
             row.data,
             body_of(row.type, stamp, row.data),
             expires_at,
-            traceparent,
+            event_trace(row.id, traceparent),
         )
 
 

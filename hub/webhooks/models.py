@@ -128,7 +128,7 @@ message = Table(
     Column("deliver_at", Timestamp),
     Column("expires_at", Timestamp),
     created_at(),
-    # W3C trace context that it belongs to, and how many flows led to it.
+    # W3C trace context that it came with; None: the one of its id. And how many flows led to it.
     Column("traceparent", Text),
     Column("depth", SmallInteger, nullable=False, server_default="0"),
     # Why it went nowhere: no_endpoint, schema_invalid, expired, cancelled, fan_out_failed.

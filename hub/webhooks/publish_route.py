@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hub.access.idempotency import check_key, hash_body
 from hub.access.scopes import Scope
 from hub.core.errors import Conflict, FieldError, Invalid
-from hub.integrations.executions.tracing import continue_trace
+from hub.integrations.executions.tracing import take_trace
 from hub.web.auth import authenticate
 from hub.web.bodies import check_strict
 from hub.webhooks.events import Event, read_events, refuse
@@ -57,7 +57,6 @@ async def publish_events(request: Request) -> Response:
         refuse(one.event for one in judged if isinstance(one.event, Invalid))
     accepted = [one.event for one in judged if isinstance(one.event, Event)]
     key = request.headers.get("idempotency-key")
-    trace = request.headers.get("traceparent")
     receipts: Iterator[Receipt] = iter(())
     if accepted:
         publication = Publication(
@@ -65,7 +64,7 @@ async def publish_events(request: Request) -> Response:
             accepted,
             "http",
             None if key is None else (check_key(key), hash_body(raw)),
-            None if trace is None else continue_trace(trace),
+            take_trace(request.headers.get("traceparent")),
         )
         receipts = iter(await committer.publish(publication))
     answers = [_answer(one, receipts) for one in judged]

@@ -31,7 +31,7 @@ class Publication:
         events: at least one.
         source: the door: `http`, `celery`, `incoming`, `test`.
         idempotency: the request's key and the hash of its body.
-        traceparent: W3C trace context that goes on with them.
+        traceparent: W3C trace context that goes on with them; None: each has the trace of its own id.
     """
 
     tenant_id: uuid.UUID

@@ -29,6 +29,7 @@ class Event(BaseModel):
     expires_at: datetime | None
     state: Literal["scheduled", "due", "done", "expired", "cancelled", "failed"]
     reason: str | None
+    trace_id: str = Field(description="Of all that follows from it: deliveries, executions, their events.")
     created_at: datetime
 
 

@@ -66,6 +66,7 @@ class Event(TypedDict):
     expires_at: str | None
     state: Literal["scheduled", "due", "done", "expired", "cancelled", "failed"]
     reason: str | None
+    trace_id: str
     created_at: str
 
 

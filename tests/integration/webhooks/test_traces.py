@@ -30,11 +30,18 @@ def test_every_attempt_carries_the_trace_and_shows_it(world: World, receiver: Pr
     assert world.sql("SELECT request_headers->>'traceparent' FROM hub.attempt") == [(TRACE,), (TRACE,)]
 
 
-def test_an_event_without_a_trace_carries_none(world: World, receiver: Provider) -> None:
-    world.endpoint(receiver.url)
-    world.publish("{}")
+def test_an_event_without_a_trace_carries_that_of_its_id_at_every_attempt(
+    world: World, receiver: Provider
+) -> None:
+    world.endpoint(receiver.url, retries=[0])
+    receiver.script = [Answer(500)]
+    (receipt,) = world.publish("{}")
     world.deliver()
-    assert "traceparent" not in receiver.calls[0].headers
+    world.deliver()
+    own = receipt.id.removeprefix("msg_")
+    assert [call.headers["traceparent"] for call in receiver.calls] == [f"00-{own}-{own[16:]}-01"] * 2
+    # Nothing was written for it.
+    assert world.sql("SELECT traceparent FROM hub.message") == [(None,)]
 
 
 @pytest.mark.parametrize(

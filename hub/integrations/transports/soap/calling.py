@@ -11,6 +11,7 @@ from hub.integrations.transports.soap.description import BadDescriptionError
 from hub.integrations.transports.soap.envelopes import content_of
 from hub.integrations.transports.soap.reading import NotRead, of_connection, unusable
 from hub.integrations.transports.soap.request import Request, address_of
+from hub.integrations.transports.trace_context import TraceAlone
 from hub.net.outcome import ErrorClass, Outcome
 from hub.net.sockets import Deadline
 
@@ -63,7 +64,7 @@ def _call(
         return with_json(_unsent(f"the input does not fit the WSDL: {error}"), {"fields": fields})
     except ValueError as error:
         return _unsent(str(error))
-    auth = None if settings.wsse else credentials.http
+    auth = TraceAlone(credentials.http) if settings.wsse else credentials.http
     headers = _headers(connection, port.version, made.action)
     outcome = call_http(session, connection, auth, caps, "POST", address, headers, content, deadline)
     return judged(outcome, description, port, request.operation, caps.max_bytes)
@@ -83,7 +84,7 @@ def probe(session: GuardedSession, connection: Connection, credentials: Credenti
         return error.outcome
     except BadDescriptionError as error:
         return unusable(error)
-    auth = None if settings.wsse else credentials.http
+    auth = TraceAlone(credentials.http) if settings.wsse else credentials.http
     address = port.address if settings.use_wsdl_address and port.address else address_of(connection)
     outcome = call_http(
         session, connection, auth, caps, "GET", address, connection.headers, deadline=deadline

@@ -9,6 +9,7 @@ from hub.integrations.transports.remembered import Remembered
 from hub.integrations.transports.soap import bundle
 from hub.integrations.transports.soap.description import BadDescriptionError, Description, describe
 from hub.integrations.transports.soap.markup import BadMarkupError
+from hub.integrations.transports.trace_context import TraceAlone
 from hub.net.outcome import ErrorClass, Outcome
 from hub.net.session import USER_AGENT
 
@@ -124,11 +125,12 @@ def _fetch(
     room: int,
 ) -> bytes:
     own = _origin(url) == _origin(connection.base_url)
+    http = TraceAlone(credentials.http) if connection.settings.wsse else credentials.http
     outcome = session.call(
         "GET",
         url,
         headers={"User-Agent": USER_AGENT, "Accept": "text/xml, application/xml;q=0.9, */*;q=0.1"},
-        auth=credentials.http if own and not connection.settings.wsse else None,
+        auth=http if own else None,
         max_body=max(room, 0),
         follow_redirects=connection.follow_redirects,
         pool_key=connection.pool_key if own else (connection.pool_key, "wsdl"),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from websockets.exceptions import InvalidStatus
 from websockets.uri import WebSocketURI
 
+from hub.integrations.transports.trace_context import TraceAlone
 from hub.integrations.transports.websocket.collecting import Collection, FullError
 from hub.integrations.transports.websocket.conversation import Closed, Conversation, Offer, OverCapError
 from hub.integrations.transports.websocket.forms import PORTS
@@ -143,7 +144,8 @@ class Session:
         """The handshake with its credentials, and where it goes."""
         scheme, _, rest = self._prepared.endpoint.partition("://")
         login = self._settings.login
-        auth = self._credentials.http if login is None or login.also_in_handshake else None
+        http = self._credentials.http
+        auth = http if login is None or login.also_in_handshake else TraceAlone(http)
         request = signed("GET", f"{_HTTP[scheme]}://{rest}", {**_HEADERS, **self._prepared.headers}, auth)
         parts = urlsplit(request.url)
         host, port = parts.hostname or "", parts.port or PORTS[scheme]

@@ -9,6 +9,7 @@ import pytest
 from hub.core.errors import Invalid
 from hub.integrations.auth.basic import Basic
 from hub.integrations.auth.mode import Credentials
+from hub.integrations.pipeline.authenticating import Traced
 from hub.integrations.transports.soap import SoapTransport
 from hub.integrations.transports.soap.forms import SoapOperation, SoapSettings
 from hub.net.outcome import ErrorClass
@@ -183,6 +184,23 @@ def test_a_username_token_is_taken(kind: str) -> None:
         assert outcome.message == (
             "The service answered with the fault wsse:FailedAuthentication: Who are you?."
         )
+
+
+@pytest.mark.parametrize("wsse", [True, False])
+def test_the_trace_is_sent_on_wherever_the_credentials_travel(
+    peer: SoapPeer, peer_url: str, wsse: bool
+) -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    secrets = basic(USER, PASSWORD).secrets
+    http = Traced(trace, Basic({"username": USER}, secrets))
+    credentials = Credentials("basic", {"mode": "basic", "username": USER}, secrets, http)
+    made = caller(peer_url, credentials, wsse=wsse, wsdl=in_parts(peer, peer_url))
+    assert made.result("get", {}) == "xxx"
+    made.probe()
+    assert [asked[0] for asked in peer.asked] == [*["GET"] * 3, "POST", *["GET"] * 4]
+    for _, _, headers in peer.asked:
+        assert headers["TRACEPARENT"] == trace
+        assert ("AUTHORIZATION" in headers) == (not wsse)
 
 
 def test_a_username_token_needs_the_mode_basic(peer: SoapPeer, peer_url: str) -> None:

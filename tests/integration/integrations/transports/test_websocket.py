@@ -14,6 +14,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -23,6 +24,7 @@ from hub.core.secret import Secret
 from hub.integrations.auth.basic import Basic
 from hub.integrations.auth.bearer import Bearer
 from hub.integrations.auth.mode import Credentials
+from hub.integrations.pipeline.authenticating import Traced
 from hub.integrations.transports.interface import Caps, Connection
 from hub.integrations.transports.websocket import WebsocketTransport
 from hub.net.cancellation import Cancellation
@@ -288,6 +290,21 @@ def test_a_login_message_carries_the_secret_in_band(session: GuardedSession, pee
     assert json.loads(outcome.body)["messages"] == [{"reply": {"q": 1}}]
     _, headers = next(pair for pair in reversed(peer.requests) if pair[0] == "/login")
     assert "authorization" not in headers
+
+
+@pytest.mark.parametrize("login", [LOGIN, {**LOGIN, "also_in_handshake": True}], ids=["login", "both"])
+def test_the_trace_is_sent_on_wherever_the_credentials_travel(
+    session: GuardedSession, peer: Peer, login: dict[str, Any]
+) -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    traced = replace(BEARER, http=Traced(trace, BEARER.http))
+    outcome = call(
+        session, peer.url, {"path": "/login"}, {"messages": [{"q": 1}]}, credentials=traced, login=login
+    )
+    assert outcome.ok, outcome.message
+    _, headers = next(pair for pair in reversed(peer.requests) if pair[0] == "/login")
+    assert headers["traceparent"] == trace
+    assert ("authorization" in headers) == ("also_in_handshake" in login)
 
 
 def test_credentials_can_go_into_login_and_handshake(session: GuardedSession, peer: Peer) -> None:

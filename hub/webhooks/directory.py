@@ -88,26 +88,28 @@ class Directory:
         for tenant_id, endpoint_id, endpoint_version in store.list_endpoint_versions(conn, stale):
             present[tenant_id][endpoint_id] = endpoint_version
         schedules = self._load_schedules(conn, stale)
+        kept: dict[uuid.UUID, dict[uuid.UUID, Target]] = {}
         changed = []
-        for tenant_id, version in stale.items():
+        for tenant_id in stale:
             old = self._tenants.get(tenant_id, _NOBODY).targets
-            kept = {
+            kept[tenant_id] = {
                 key: old[key]
                 for key, endpoint_version in present[tenant_id].items()
                 if key in old and old[key].version == endpoint_version and not old[key].expired(now)
             }
-            changed += [key for key in present[tenant_id] if key not in kept]
-            self._tenants[tenant_id] = _Tenant(version, kept, schedules=schedules.get(tenant_id))
+            changed += [key for key in present[tenant_id] if key not in kept[tenant_id]]
         rows = store.load_endpoints(conn, changed) if changed else []
         wanted = [(row.tenant_id, key) for row in rows for key in secret_ids(row)]
         secrets = self._vault.get_many(conn, wanted) if wanted else {}
         for row in rows:
-            self._tenants[row.tenant_id].targets[row.id] = self._readable(row, secrets, now)
-        for tenant_id in stale:
-            tenant = self._tenants[tenant_id]
-            tenant.targets = dict(sorted(tenant.targets.items()))
-            ends = [target.expires_at for target in tenant.targets.values() if target.expires_at is not None]
-            tenant.expires_at = min(ends, default=None)
+            kept[row.tenant_id][row.id] = self._readable(row, secrets, now)
+        # Not before all of it is here: a version that was noted without its endpoints would fan events out to nobody.
+        for tenant_id, version in stale.items():
+            targets = dict(sorted(kept[tenant_id].items()))
+            ends = [target.expires_at for target in targets.values() if target.expires_at is not None]
+            self._tenants[tenant_id] = _Tenant(
+                version, targets, expires_at=min(ends, default=None), schedules=schedules.get(tenant_id)
+            )
 
     def _load_schedules(self, conn: Connection, stale: Collection[uuid.UUID]) -> dict[uuid.UUID, Schedules]:
         """What these tenants and their event types say of retries; those who say nothing are missing."""

@@ -221,3 +221,24 @@ def test_what_was_claimed_from_lanes_is_sent_though_the_fan_out_after_it_fails(
         jobs, more = source.claim(10)
     assert ([job.envelope.data for job in jobs], more) == (["1"], True)
     assert [job.envelope.data for job in source.claim(10)[0]] == ["2"]
+
+
+@pytest.mark.parametrize("statement", ["list_endpoint_versions", "load_endpoints"])
+def test_a_database_that_goes_away_amid_loading_endpoints_fans_out_to_nobody_less(
+    world: World, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    first = world.endpoint("http://127.0.0.1:1/", name="first")
+    source = world.source()
+    world.publish("{}")
+    assert [job.target.id for job in source.claim(10)[0]] == [first]
+    second = world.endpoint("http://127.0.0.1:1/", name="second")
+    world.publish("{}")
+    with monkeypatch.context() as away:
+
+        def gone(*_: Any) -> Any:
+            raise OperationalError("SELECT", {}, Exception("the database is shutting down"))
+
+        away.setattr(store, statement, gone)
+        with pytest.raises(OperationalError):
+            source.claim(10)
+    assert {job.target.id for job in source.claim(10)[0]} == {first, second}

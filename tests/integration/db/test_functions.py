@@ -345,11 +345,13 @@ def test_an_integration_of_another_tenant_does_not_exist(
         execute(conn, other, integration)
 
 
-def test_an_integration_out_of_service_accepts_nothing(
+def test_an_inactive_integration_accepts_nothing_and_one_in_maintenance_does(
     conn: Connection, tenant: str, integration: str
 ) -> None:
     conn.execute(text("UPDATE hub.integration SET status = 'maintenance'"))
-    with pytest.raises(DBAPIError, match="is maintenance; nothing is accepted"):
+    execute(conn, tenant, integration)
+    conn.execute(text("UPDATE hub.integration SET status = 'inactive'"))
+    with pytest.raises(DBAPIError, match="is inactive; nothing is accepted"):
         execute(conn, tenant, integration)
 
 

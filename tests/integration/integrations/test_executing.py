@@ -436,15 +436,15 @@ def test_an_inactive_integration_accepts_nothing_and_what_waits_is_held_until_it
     made = world.create(provider.url)
     path = f"/integrations/{made['id']}"
     execution = world.execute(made["id"])
-    world.call("PATCH", path, json={"status": "maintenance"})
+    world.call("PATCH", path, json={"status": "inactive"})
     refused = world.call(
         "POST", f"{path}/execute", json={"operation": "get_user", "input": {"path": {"id": 1}}}
     )
     assert refused.status_code == 409
-    assert "maintenance" in refused.json()["detail"]
+    assert "inactive" in refused.json()["detail"]
     world.run_executions()
     held = world.read(execution)
-    assert (held["state"], held["reason"], held["attempts"]) == ("held", "integration_maintenance", 0)
+    assert (held["state"], held["reason"], held["attempts"]) == ("held", "integration_inactive", 0)
     assert not provider.calls
     world.bell.rings.clear()
     world.call("PATCH", path, json={"status": "active"})

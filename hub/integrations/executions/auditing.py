@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hub.access import audit
 from hub.core.ids import Kind, format_id
 from hub.integrations.executions.accepting import REFUSED
+from hub.integrations.pipeline.gate import NOT_ALLOWED
 
 if TYPE_CHECKING:
     import uuid
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from hub.integrations.executions.job import Ended
 
-#: How the link `access` ends an execution.
-NOT_ALLOWED = "operation_not_allowed"
 #: Executions that one entry names.
 _NAMED = 20
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: Seconds until the next look for what is missing where this process runs: another worker may have it, or this one
 #: after a restart.
 _MISSING_PAUSE = 30.0
+#: Why a call ended that the access rules refuse.
+NOT_ALLOWED = "operation_not_allowed"
 #: Why a row waits for a day or month, or ended.
 OVER_QUOTA = "quota_exceeded"
 
@@ -46,7 +48,7 @@ def access(call: Call, _tools: Tools) -> Stopped | None:
     """Is the operation allowed? Who calls was judged at the door."""
     if not call.target.allows(call.operation):
         message = "The integration does not allow this operation."
-        return Stopped(State.FAILED, "operation_not_allowed", message)
+        return Stopped(State.FAILED, NOT_ALLOWED, message)
     return None
 
 

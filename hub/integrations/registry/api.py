@@ -17,7 +17,6 @@ from hub.core.errors import Conflict, Invalid
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.integrations.executions import views as execution_views
 from hub.integrations.executions.accepting import REFUSED
-from hub.integrations.executions.auditing import NOT_ALLOWED
 from hub.integrations.executions.quota_store import find_usage
 from hub.integrations.executions.release_store import release_orphans
 from hub.integrations.executions.schemas import TestIn, TestOutcome, Usage
@@ -25,6 +24,7 @@ from hub.integrations.grants import revocation
 from hub.integrations.pipeline import chain
 from hub.integrations.pipeline.call import Context, Stopped
 from hub.integrations.pipeline.chain import Made
+from hub.integrations.pipeline.gate import NOT_ALLOWED
 from hub.integrations.registry import service, store, views
 from hub.integrations.registry.changing import Reader, Writer, change, integration_uuid, shown
 from hub.integrations.registry.definition import (

@@ -112,7 +112,7 @@ class Peer:
         metadata: what came with each call.
         peers: where the calls came from.
         cancelled: set when a call that hangs or streams ended.
-        hanging: set when a call began to hang.
+        hanging: set when a call began to hang or stream.
         token: when set, calls without it are refused.
     """
 
@@ -184,6 +184,7 @@ class _Shop:
     def list(self, request: Any, context: Any) -> Iterator[Any]:
         if not context.add_callback(self._peer.cancelled.set):
             self._peer.cancelled.set()  # it has ended already
+        self._peer.hanging.set()
         pause = threading.Event()
         for number in range(request.count):
             pause.wait(request.pause_ms / 1000)

@@ -373,14 +373,14 @@ def test_cancelling_ends_the_call_at_the_service_too(call: Caller, peer: Peer, m
     cancellation = Cancellation()
     given = {"message": {"count": 10_000, "pauseMs": 20}} if method == "List" else None
     outcomes: list[Outcome] = []
-    before = len(peer.metadata)
     thread = threading.Thread(
         target=lambda: outcomes.append(
             call(method, given, caps=Caps(timeout=30, max_bytes=64_000_000, cancellation=cancellation))
         )
     )
     thread.start()
-    until(lambda: len(peer.metadata) > before)
+    # A handler that has not begun is never told.
+    assert peer.hanging.wait(5)
     cancellation.cancel()
     thread.join(5)
     assert outcomes[0].error_class is ErrorClass.CANCELLED

@@ -40,7 +40,9 @@ def serving(application: Callable[..., Any]) -> Iterator[Served]:
         return application(environ, start)
 
     sockets: dict[int, Any] = {}
-    server = create_server(counting, map=sockets, host="127.0.0.1", port=0, threads=4)
+    # Beyond these sizes it keeps bodies in files, which it leaves open when a client goes away.
+    in_memory = {"outbuf_overflow": 64 * 1_048_576, "inbuf_overflow": 64 * 1_048_576}
+    server = create_server(counting, map=sockets, host="127.0.0.1", port=0, threads=4, **in_memory)
     served.url = f"http://127.0.0.1:{server.effective_port}"
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -810,3 +810,32 @@ def test_a_definition_that_somebody_spoilt_by_hand_holds_up_no_other(
     world.everything_due()
     world.run_executions()
     assert world.read(of_spoilt)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("error", ["failed"]),
+        ("warning", ["due", "failed"]),
+        ("info", ["due", "failed", "done"]),
+        ("debug", ["due", "failed", "done"]),
+    ],
+)
+def test_the_log_tells_of_executions_as_the_integration_wants(
+    world: World, provider: Provider, caplog: pytest.LogCaptureFixture, level: str, told: list[str]
+) -> None:
+    caplog.set_level("DEBUG", logger="hub")
+    provider.script = [Answer(500), Answer(400)]
+    made = world.create(provider.url, logging={"level": level})
+    world.execute(made["id"], query={"q": "a-value-of-the-caller"}, path={"id": 7})
+    for _ in range(2):
+        world.run_executions()
+        world.everything_due()
+    world.execute(made["id"])
+    world.run_executions()
+    lines = [
+        record.getMessage() for record in caplog.records if "of provider.get_user" in record.getMessage()
+    ]
+    assert [line.split(": ")[1].split()[0] for line in lines] == told
+    assert all(("'transport'" in line) is (level == "debug") for line in lines)
+    assert not any("a-value-of-the-caller" in line for line in lines)

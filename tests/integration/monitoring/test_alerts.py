@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 from hub.monitoring.alerts import review
 from hub.monitoring.checks import start_due
-from tests.integration.integrations.provider import Answer, Provider
+from tests.integration.integrations.provider import Answer, Call, Provider
 from tests.integration.integrations.world import World
 
 ERRORS = {"name": "errors", "metric": "error_rate", "at_least": 0.5, "min_calls": 4}
@@ -54,6 +55,24 @@ def test_an_error_rate_is_told_when_it_begins_and_when_it_is_over(world: World, 
     assert [(one["state"], one["alert"], one["threshold"]) for one in events(world)] == [
         ("firing", "errors", 0.5), ("resolved", "errors", 0.5),
     ]  # fmt: skip
+
+
+def test_a_service_that_becomes_slow_is_told(world: World, provider: Provider) -> None:
+    alert = {"name": "slow", "metric": "latency_p95_ms", "at_least": 100, "min_calls": 2}
+    made = world.create(provider.url, alerts=[alert])
+    call(world, made["id"], 2)
+    assert reviewed(world) == 0
+
+    def slow(_call: Call) -> Answer:
+        time.sleep(0.15)
+        return Answer()
+
+    provider.default = slow
+    call(world, made["id"], 2)
+    assert reviewed(world) == 1
+    (state,) = world.call("GET", f"/integrations/{made['id']}/alerts").json()
+    assert state["firing"] is True
+    assert 100 <= state["value"] < 5_000
 
 
 def test_silence_can_be_an_alert(world: World, provider: Provider) -> None:

@@ -27,7 +27,7 @@ demo: $(STAMP)  ## Send the demo's traffic and check that nothing is missing
 	@$(BIN)/hub demo $(ARGS)
 
 test: $(STAMP)  ## Run the tests (a part of them: make test ARGS="tests/unit -k ledger")
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)  ## Check style, formatting, types and who imports whom
 	$(BIN)/ruff check .

@@ -14,6 +14,15 @@ pytest_plugins = ["tests.support.servers"]
 _KEPT = {"HUB_PG_BIN", "HUB_REDIS_BIN"}
 
 
+#: Folders whose few tests take longest: they begin first, so that no process is left alone with them at the end.
+_LONG = {"acceptance", "faults"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _LONG.isdisjoint(item.path.parts))
+
+
 @pytest.fixture(autouse=True)
 def _settings_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [n for n in os.environ if n.startswith("HUB_") and n not in _KEPT]:

@@ -81,6 +81,7 @@ class Forwarder:
         headers = {
             "webhook-id": event.id,
             "webhook-timestamp": str(stamp),
+            "traceparent": event.traceparent,
             "webhook-signature": self._signer.value(event.id, stamp, event.body),
         }
         started = time.perf_counter()

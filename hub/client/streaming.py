@@ -52,6 +52,7 @@ class StreamedEvent:
     Args:
         message_id: `msg_…`; a stream can be resumed after it.
         id: the `webhook-id` of its deliveries.
+        traceparent: the W3C trace context that they carry.
         type: its event type.
         timestamp: when it was accepted, ISO 8601.
         data: the publisher's JSON, decoded.
@@ -60,6 +61,7 @@ class StreamedEvent:
 
     message_id: str
     id: str
+    traceparent: str
     type: str
     timestamp: str
     data: Any
@@ -194,11 +196,12 @@ def _milliseconds(message_id: str) -> int:
 
 def _event(message_id: str, text: str) -> StreamedEvent:
     payload = json.loads(text)
-    webhook_id, kind, timestamp = payload["id"], payload["type"], payload["timestamp"]
+    webhook_id, trace = payload["id"], payload["traceparent"]
+    kind, timestamp = payload["type"], payload["timestamp"]
     if (exact := payload.get("data_base64")) is not None:
         # Its data has carriage returns, which the stream cannot carry.
         data = base64.b64decode(exact)
         body = f'{{"type":"{kind}","timestamp":"{timestamp}","data":'.encode() + data + b"}"
     else:
-        body = b"{" + text[len(f'{{"id":"{webhook_id}",') :].encode()
-    return StreamedEvent(message_id, webhook_id, kind, timestamp, payload["data"], body)
+        body = b"{" + text[len(f'{{"id":"{webhook_id}","traceparent":"{trace}",') :].encode()
+    return StreamedEvent(message_id, webhook_id, trace, kind, timestamp, payload["data"], body)

@@ -22,7 +22,8 @@ router = APIRouter(tags=["Events"])
 _MAX_WORDS = 100
 _EXAMPLE = (
     "id: msg_01993f0c9c7a7b3a8d0e6f0a1b2c3d4e\nevent: invoice.paid\n"
-    'data: {"id":"invoice-in_42-paid","type":"invoice.paid","timestamp":"2026-11-22T18:00:00.000000Z",'
+    'data: {"id":"invoice-in_42-paid","traceparent":"00-01a20714f2ca7005aba8621a7d1d0ca8-aba8621a7d1d0ca8-01",'
+    '"type":"invoice.paid","timestamp":"2026-11-22T18:00:00.000000Z",'
     '"data":{"invoice":"in_42"}}\n\n'
 )
 _ANSWERS: dict[int | str, dict[str, Any]] = {

@@ -28,7 +28,7 @@ def heartbeat(resume_from: uuid.UUID) -> bytes:
 
 
 def event_frame(row: Row[Any]) -> bytes:
-    """One event: the body of its deliveries with its `webhook-id` as `id` in front.
+    """One event: the body of its deliveries with what their headers say in front, `id` and `traceparent`.
 
     A carriage return ends a line of the stream and comes out as a line feed; so data that has one (it can only be white
     space between JSON's tokens) goes along in base64 as well.
@@ -36,7 +36,7 @@ def event_frame(row: Row[Any]) -> bytes:
     Args:
         row: of `store.load_bodies`.
     """
-    envelope = Envelope.of(row)
+    envelope = Envelope.of(row, traceparent=row.traceparent)
     body = envelope.body.decode()
     if "\r" in envelope.data:
         exact = base64.b64encode(envelope.data.encode()).decode()
@@ -44,5 +44,5 @@ def event_frame(row: Row[Any]) -> bytes:
     lines = body[1:].replace("\n", "\ndata: ")
     return (
         f"id: {format_id(Kind.MESSAGE, row.id)}\nevent: {row.type}\n"
-        f'data: {{"id":"{envelope.webhook_id}",{lines}\n\n'
+        f'data: {{"id":"{envelope.webhook_id}","traceparent":"{envelope.traceparent}",{lines}\n\n'
     ).encode()

@@ -28,6 +28,7 @@ _BODY: tuple[ColumnElement[Any], ...] = (
     message.c.type,
     message.c.event_id,
     message.c.source,
+    message.c.traceparent,
     message.c.data,
     message.c.created_at,
 )
@@ -47,7 +48,7 @@ def list_heads(conn: Connection, tenant_id: uuid.UUID, *, after: uuid.UUID, limi
 
 
 def load_bodies(conn: Connection, tenant_id: uuid.UUID, *, ids: Sequence[uuid.UUID]) -> Sequence[Row[Any]]:
-    """`id, type, event_id, source, data, created_at` of these events, oldest first.
+    """`id, type, event_id, source, traceparent, data, created_at` of these events, oldest first.
 
     Served by message_pkey or message_tenant_id_id_idx, the days between the first and the last alone.
 

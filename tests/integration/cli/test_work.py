@@ -147,7 +147,7 @@ def test_a_refusal_is_a_sentence_with_the_fields(hub: Hub, api: Served, engine: 
 
 def test_without_a_key_nothing_is_asked(hub: Hub) -> None:
     missing = hub("publish", "a", "1")
-    assert (missing.code, missing.err.startswith("hub: HUB_API_KEY is not set")) == (3, True)
+    assert (missing.code, missing.err.startswith("hub: HUB_API_KEY is not set")) == (78, True)
 
 
 @pytest.mark.parametrize(("name", "value"), [("HUB_URL", "nonsense"), ("HUB_API_KEY", "two words canary")])
@@ -156,7 +156,7 @@ def test_a_malformed_address_or_key_is_a_wrong_setting(
 ) -> None:
     monkeypatch.setenv(name, value)
     wrong = hub("publish", "a", "1")
-    assert (wrong.code, "canary" in wrong.err) == (3, False)
+    assert (wrong.code, "canary" in wrong.err) == (78, False)
 
 
 def test_a_hub_that_is_away_is_told(hub: Hub, api: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,4 +49,4 @@ def test_what_is_not_there_is_a_sentence(hub: Hub, api: Served) -> None:
 
 def test_without_a_key_nothing_is_asked(hub: Hub) -> None:
     ended = hub("sources", "list")
-    assert (ended.code, ended.err.startswith("hub: HUB_API_KEY is not set")) == (3, True)
+    assert (ended.code, ended.err.startswith("hub: HUB_API_KEY is not set")) == (78, True)

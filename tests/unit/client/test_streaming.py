@@ -26,7 +26,10 @@ def place(n: int, ms: int = 0) -> str:
 
 
 def frame(message_id: str, data: Any = 1) -> bytes:
-    told = json.dumps({"id": message_id, "type": "a", "timestamp": "t", "data": data}, separators=(",", ":"))
+    told = json.dumps(
+        {"id": message_id, "traceparent": "00-a-b-01", "type": "a", "timestamp": "t", "data": data},
+        separators=(",", ":"),
+    )
     return f"id: {message_id}\nevent: a\ndata: {told}\n\n".encode()
 
 

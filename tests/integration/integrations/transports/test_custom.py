@@ -287,7 +287,12 @@ def test_an_integration_of_it_is_called_from_end_to_end(world: World, installed:
         made = stock(world, server)
         done = run(world, made, "count", part="p-1")
         assert (done["state"], done["result"]["data"]) == ("done", {"part": "p-1", "shelf": "a-7"})
-        assert done["request"] == {"method": "COUNT", "endpoint": f"stock://127.0.0.1:{server.port}"}
+        assert done["request"] == {
+            "method": "COUNT",
+            "endpoint": f"stock://127.0.0.1:{server.port}",
+            # The definition's part of it is not in the input.
+            "payload": {"part": "p-1", "shelf": "a-7"},
+        }
         assert [attempt["peer"] for attempt in done["attempt_log"]] == ["127.0.0.1"]
         assert world.call("POST", f"/integrations/{made['id']}/test").json()["ok"]
         assert server.requests == [b'COUNT {"part": "p-1", "shelf": "a-7"}\n', b"PING {}\n"]

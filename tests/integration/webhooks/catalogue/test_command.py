@@ -116,4 +116,4 @@ def test_a_file_that_cannot_be_read_is_a_sentence(
 
 def test_without_a_key_nothing_is_asked(hub: Hub) -> None:
     missing = hub("event-types", "list")
-    assert (missing.code, missing.err.startswith("hub: HUB_API_KEY is not set")) == (3, True)
+    assert (missing.code, missing.err.startswith("hub: HUB_API_KEY is not set")) == (78, True)

@@ -76,7 +76,8 @@ def test_a_schedule_starts_executions_by_beat_until_it_is_paused(
     assert {request.path for request in inbox.requests} == {"/sync?by=clock"}
     gaps = [b.at - a.at for a, b in zip(inbox.requests, inbox.requests[1:], strict=False)]
     assert max(gaps) < 3
-    assert sum(gaps) > 0.8 * len(gaps)
+    # The first may have been late; never are there more than the seconds that went by, and the one they began with.
+    assert sum(gaps) > len(gaps) - 1
 
 
 def test_an_event_becomes_a_call_and_its_answer_an_event_in_one_trace(

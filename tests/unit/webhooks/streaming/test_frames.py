@@ -21,6 +21,7 @@ def row(data: str, event_id: str | None = None) -> Any:
         id=ID,
         event_id=event_id,
         source="http",
+        traceparent=None,
         type="invoice.paid",
         data=data,
         created_at=datetime(2026, 11, 22, 18, tzinfo=UTC),
@@ -31,7 +32,8 @@ def test_a_frame_is_what_the_format_says() -> None:
     assert event_frame(row('{"a": 1}', "mine")).decode() == (
         "id: msg_01993f0c9c7a7b3a8d0e6f0a1b2c3d4e\n"
         "event: invoice.paid\n"
-        'data: {"id":"mine","type":"invoice.paid","timestamp":"2026-11-22T18:00:00.000000Z","data":{"a": 1}}\n\n'
+        'data: {"id":"mine","traceparent":"00-01993f0c9c7a7b3a8d0e6f0a1b2c3d4e-8d0e6f0a1b2c3d4e-01",'
+        '"type":"invoice.paid","timestamp":"2026-11-22T18:00:00.000000Z","data":{"a": 1}}\n\n'
     )
 
 
@@ -54,6 +56,7 @@ def test_the_body_of_a_delivery_comes_out_byte_for_byte(data: str) -> None:
     event = _event(frame.id, frame.data)
     assert event.body == Envelope.of(original).body
     assert event.data == json.loads(data)
+    assert event.traceparent == f"00-{ID.hex}-{ID.hex[16:]}-01"
     assert (event.message_id, event.id) == (f"msg_{ID.hex}", f"msg_{ID.hex}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,26 @@ pytest_plugins = ["tests.support.servers"]
 _KEPT = {"HUB_PG_BIN", "HUB_REDIS_BIN"}
 
 
-#: Folders whose few tests take longest: they begin first, so that no process is left alone with them at the end.
-_LONG = {"acceptance", "faults"}
+_ACCEPTANCE, _FAULTS = "tests/acceptance/", "tests/faults/"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _LONG.isdisjoint(item.path.parts))
+    """The folders whose few tests take longest begin: no process is left alone with them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_ACCEPTANCE))
+    items.sort(key=lambda item: not item.nodeid.startswith((_ACCEPTANCE, _FAULTS)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays together in one process, and so do all acceptance tests, which share one hub."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - tests may run without it
+
+    class Together(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return _ACCEPTANCE if nodeid.startswith(_ACCEPTANCE) else str(super()._split_scope(nodeid))
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)

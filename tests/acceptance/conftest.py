@@ -1,4 +1,5 @@
-"""One real hub for all acceptance tests of a run; a test that stops a part of it starts that part again."""
+"""One real hub for all acceptance tests, gone when the last has ended; a test that stops a part of it starts that part
+again."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tests.support.stack import RunningHub
 FLOWER_LOGIN = "hub:canary-flower-Kd83Jq"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hub() -> Iterator[RunningHub]:
     """A hub with a tenant and a key for everything: `.url`, `.api_key`, `.tenant`, `.engine`, `.processes` …"""
     with RunningHub(flower_login=FLOWER_LOGIN) as running:

@@ -27,12 +27,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file stays together in one process, and so do all acceptance tests, which share one hub."""
+    """A file stays together in one process.
+
+    So do all acceptance tests, which share one hub, and all fault tests: more hubs at once than two leave none of them
+    the time that its tests expect.
+    """
     from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - tests may run without it
 
     class Together(LoadFileScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
-            return _ACCEPTANCE if nodeid.startswith(_ACCEPTANCE) else str(super()._split_scope(nodeid))
+            for together in (_ACCEPTANCE, _FAULTS):
+                if nodeid.startswith(together):
+                    return together
+            return str(super()._split_scope(nodeid))
 
     return Together(config, log)
 

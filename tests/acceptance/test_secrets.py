@@ -168,7 +168,6 @@ def traces(hub: RunningHub) -> dict[str, str]:
                 and not hub.query(unfinished, type=word)
             ),
             what="the deliveries",
-            seconds=60,
         )
         until(lambda: sum("health" in r.path for r in inbox.requests) >= 4, what="health checks")
         sent = "\n".join(f"{r.headers} {r.path}" for r in inbox.requests)

@@ -59,7 +59,7 @@ def test_a_prefix_of_the_deployment_is_used(redis_url: str) -> None:
 
 
 def test_threads_share_one_client(redis_url: str) -> None:
-    client = CeleryClient(redis_url, TENANT, timeout=60)
+    client = CeleryClient(redis_url, TENANT)
     with ThreadPoolExecutor(16) as threads:
         ids = list(threads.map(lambda i: client.publish("a", i), range(200)))
     assert len(set(ids)) == queued(redis_url) == 200

@@ -200,7 +200,7 @@ def test_a_redis_that_never_answers(broker: Broker) -> None:
 def test_a_redis_that_wants_a_password(valkey_url: str, broker: Broker) -> None:
     url = valkey_url.replace("unix://", "unix://nobody:canary91@")
     assert url != valkey_url
-    check_silence(Bell(connect(url), broker), broker, 5.0)  # type: ignore[arg-type]
+    check_silence(Bell(connect(url), broker), broker, 1.0)  # type: ignore[arg-type]
 
 
 def test_a_redis_that_was_restarted_is_used_again(servers_dir: Any, broker: Broker, tmp_path: Any) -> None:

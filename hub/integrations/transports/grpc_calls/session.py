@@ -77,6 +77,7 @@ class Session:
         connection: where to.
         credentials: become metadata.
         caps: bounds of everything together.
+        repeatable: the method may be called twice without harm, as questions of ours may.
     """
 
     def __init__(
@@ -86,7 +87,11 @@ class Session:
         connection: Connection,
         credentials: Credentials,
         caps: Caps,
+        *,
+        repeatable: bool = False,
     ) -> None:
+        self._repeatable = repeatable
+        self._begun = time.monotonic()
         self._channels = channels
         self._way_out = way_out
         self._connection = connection
@@ -127,7 +132,7 @@ class Session:
             method.server_streaming,
             self._metadata(method.path, wire.metadata),
         )
-        reply = self._invoke(rpc, wire.operation.collect)
+        reply = self._invoke(rpc, wire.operation.collect, repeatable=self._repeatable)
         return self._outcome(reply, method, types)
 
     def _types(self, service: str) -> Schema:
@@ -172,7 +177,23 @@ class Session:
         reached = reply.code == UNIMPLEMENTED and "http2 header" not in reply.details
         return Outcome(None, *((None, "") if reached else of_reply(reply)), headers=headers_of(reply))
 
-    def _invoke(self, rpc: Rpc, collect: Collect | None = None, *, max_bytes: int | None = None) -> Reply:
+    def _invoke(
+        self,
+        rpc: Rpc,
+        collect: Collect | None = None,
+        *,
+        max_bytes: int | None = None,
+        repeatable: bool = True,
+    ) -> Reply:
+        """Make a call; once more when a kept connection turns out to have ended, and a repeat does no harm."""
+        kept, reply = self._invoke_once(rpc, collect, max_bytes)
+        # Nobody knows whether the service closed an idle connection or broke off this very call.
+        if kept and repeatable and not reply.messages and of_reply(reply)[0] is ErrorClass.RESET:
+            _, reply = self._invoke_once(rpc, collect, max_bytes)
+        return reply
+
+    def _invoke_once(self, rpc: Rpc, collect: Collect | None, max_bytes: int | None) -> tuple[bool, Reply]:
+        """Make a call; was its channel there before, and what came."""
         max_message_bytes = max_bytes or self._max_message_bytes
         with self._channel(max_message_bytes) as (key, opened):
             self._trace.phase = Phase.WAIT
@@ -190,7 +211,7 @@ class Session:
                 self._channels.drop(key, opened)
             if self._caps.cancellation.cancelled:
                 raise Cancelled
-            return reply
+            return opened.made_at < self._begun, reply
 
     @contextmanager
     def _channel(self, max_message_bytes: int) -> Iterator[tuple[Hashable, Opened]]:

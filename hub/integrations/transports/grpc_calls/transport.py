@@ -146,7 +146,10 @@ class GrpcTransport(Transport):
         """Make the call."""
         from hub.integrations.transports.grpc_calls.session import Session
 
-        return Session(self._channels, session, connection, credentials, caps).call(prepared.wire)
+        calling = Session(
+            self._channels, session, connection, credentials, caps, repeatable=prepared.idempotent
+        )
+        return calling.call(prepared.wire)
 
     def probe(
         self, session: GuardedSession, connection: Connection, credentials: Credentials, caps: Caps

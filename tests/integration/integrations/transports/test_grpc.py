@@ -8,6 +8,7 @@ import ssl
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +41,7 @@ from tests.integration.integrations.transports.grpc_peer import (
     serving,
     silent,
 )
+from tests.integration.integrations.transports.relay import Relay
 from tests.support.waiting import until
 
 
@@ -633,3 +635,31 @@ class TestConformance(Conformance):
     def port(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         with serving(tmp_path_factory.mktemp("conformance"), token=TOKEN) as running:
             yield running.port
+
+    @pytest.mark.parametrize("repeatable", [True, False])
+    def test_a_kept_connection_that_ends_under_a_call_is_followed_by_a_new_one_where_that_does_no_harm(
+        self, port: int, session: GuardedSession, repeatable: bool
+    ) -> None:
+        found: list[Outcome] = []
+        with Relay(port).running() as relay:
+            connection, prepared = self.prepare(self.url(relay.port), self.small, "k")
+            prepared = replace(prepared, idempotent=repeatable)
+
+            def call() -> None:
+                found.append(self.transport.send(session, connection, prepared, self.good, Caps(10, 1 << 20)))
+
+            call()
+            assert found.pop().ok
+            relay.held.set()
+            sent = len(relay.sent)
+            calling = threading.Thread(target=call)
+            calling.start()
+            until(lambda: len(relay.sent) > sent + 20, what="the call on the kept connection")
+            # What was held on that connection stays so; the next one answers.
+            relay.held.clear()
+            relay.reset()
+            calling.join(15)
+        (outcome,) = found
+        assert (outcome.error_class, relay.connections) == (
+            (None, 2) if repeatable else (ErrorClass.RESET, 1)
+        )

@@ -136,8 +136,9 @@ def traffic(hub: RunningHub, inbox: Inbox, word: str) -> tuple[list[str], list[s
             secret=SIGNING,
             retry_policy={"strategy": "schedule", "delays": [0.1]},
         )
-    events = [hub.http.publish(word, {"n": n})["id"] for n in range(5)]
-    hub.celery.publish(word, {"n": 5})
+    # Four events fail twice each at one endpoint: from the tenth call on its breaker would hold the rest for 15 s.
+    events = [hub.http.publish(word, {"n": n})["id"] for n in range(3)]
+    hub.celery.publish(word, {"n": 3})
     return events, executions
 
 
@@ -164,7 +165,7 @@ def traces(hub: RunningHub) -> dict[str, str]:
                     "SELECT count(*) FROM hub.message WHERE type = :type AND id NOT IN (SELECT message_id FROM hub.outbox)",
                     type=word,
                 )
-                == 6
+                == 4
                 and not hub.query(unfinished, type=word)
             ),
             what="the deliveries",

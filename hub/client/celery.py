@@ -62,7 +62,8 @@ class CeleryClient(Closing):
         broker_url: the hub's broker: `redis://`, `rediss://`, `redis+socket:///path`, `unix:///path`, `amqp://`.
         tenant: `ten_…`.
         global_keyprefix: of the hub's keys, when the broker is Redis.
-        timeout: seconds until a broker that does not answer is given up, roughly.
+        timeout: seconds until a broker that does not answer is given up, roughly; a thread waits as long before that
+            for one of the connections that all threads share.
 
     Raises:
         ValueError: the tenant's id is malformed, or the broker's URL is none.
@@ -78,6 +79,7 @@ class CeleryClient(Closing):
     ) -> None:
         _check_id(Kind.TENANT, tenant, "tenant")
         self._tenant = tenant
+        self._timeout = timeout
         # The pooled connection, a new one, one more try: each gets a third of the time.
         self._patience = timeout / 3
         self._broker = _connection(broker_url, global_keyprefix, self._patience)
@@ -201,7 +203,7 @@ class CeleryClient(Closing):
         headers, body, properties = task_message(task, payload, uuid4(), summary)
         queue = self._queues[ROUTES[task]]
         try:
-            with self._open_pool().acquire(block=True, timeout=self._patience) as connection:
+            with self._open_pool().acquire(block=True, timeout=self._timeout) as connection:
                 # On an error the pool closes this connection: nobody goes on from the middle of an exchange.
                 connection.Producer(auto_declare=False).publish(
                     body,

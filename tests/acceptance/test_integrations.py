@@ -64,7 +64,7 @@ def test_a_schedule_starts_executions_by_beat_until_it_is_paused(
         f"/integrations/{integration['id']}/schedules",
         json={"name": word, "operation": "sync", "input": {"query": {"by": "clock"}}, "every_seconds": 1},
     )
-    inbox.wait(3)
+    inbox.wait(5)
     ask(hub, "PATCH", f"/schedules/{schedule['id']}", json={"paused": True})
     until(
         lambda: all(one["finished_at"] for one in executions(hub, schedule=schedule["id"])),

@@ -14,9 +14,8 @@ from hub.integrations.executions.store import Result as End
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable
-    from typing import Any
 
-    from sqlalchemy import Engine, Row
+    from sqlalchemy import Engine
 
     from hub.integrations.executions.accepting import Doors
     from hub.integrations.executions.job import Announcing
@@ -47,9 +46,11 @@ def cancel(
         if row is None:
             return False
         target = doors.look(conn, tenant_id, row.integration_id)
-        ended = Ended(_job(row), State.CANCELLED, _REASON, End(execution_id))
+        mapping = None if row.mapping is None else json.dumps(row.mapping)
+        job = Job.of(row, input=row.input, mapping=mapping)
+        ended = Ended(job, State.CANCELLED, _REASON, End(execution_id))
         if announcer is not None:
-            announcer.load(conn, [ended.job])
+            announcer.load(conn, [job])
     if announcer is not None:
         # What a flow publishes may take seconds, in which a worker that records would wait for the row.
         announcer.make(ended)
@@ -74,25 +75,3 @@ def cancel(
     if ring is not None:
         ring()
     return True
-
-
-def _job(row: Row[Any]) -> Job:
-    return Job(
-        row.id,
-        row.tenant_id,
-        row.fence,
-        row.attempt,
-        row.step,
-        row.integration_id,
-        row.operation,
-        row.input,
-        row.lapses,
-        None,
-        row.caller,
-        row.on_behalf_of,
-        row.traceparent,
-        row.depth,
-        row.reason,
-        row.flow_id,
-        None if row.mapping is None else json.dumps(row.mapping),
-    )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from hub.db.ledger import Attempt
     from hub.db.states import State
@@ -66,6 +66,46 @@ class Job:
     unreadable: bool = False
     publish: Any = None
     published: Any = None
+
+    @classmethod
+    def of(
+        cls,
+        row: Row[Any],
+        *,
+        input: Any,  # noqa: A002 - the field's name
+        mapping: str | None,
+        target: Target | None = None,
+        unreadable: bool = False,
+    ) -> Job:
+        """The job of a row of `execution`.
+
+        Args:
+            row: with the columns of the ledger and of the execution.
+            input: of the row, read.
+            mapping: of the row, as JSON text.
+            target: see the attributes.
+            unreadable: its integration is there, and cannot be read by this process.
+        """
+        return cls(
+            row.id,
+            row.tenant_id,
+            row.fence,
+            row.attempt,
+            row.step,
+            row.integration_id,
+            row.operation,
+            input,
+            row.lapses,
+            target,
+            row.caller,
+            row.on_behalf_of,
+            row.traceparent,
+            row.depth,
+            row.reason,
+            row.flow_id,
+            mapping,
+            unreadable=unreadable,
+        )
 
     @property
     def timeout(self) -> float:

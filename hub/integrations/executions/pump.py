@@ -120,24 +120,11 @@ class ExecutionSource(Source["Job", "Result"]):
             return []
         targets = self._directory.targets(conn, [(row.tenant_id, row.integration_id) for row in rows])
         jobs = [
-            Job(
-                row.id,
-                row.tenant_id,
-                row.fence,
-                row.attempt,
-                row.step,
-                row.integration_id,
-                row.operation,
-                _read_input(row.input),
-                row.lapses,
-                targets.get(row.integration_id),
-                row.caller,
-                row.on_behalf_of,
-                row.traceparent,
-                row.depth,
-                row.reason,
-                row.flow_id,
-                row.mapping,
+            Job.of(
+                row,
+                input=_read_input(row.input),
+                mapping=row.mapping,
+                target=targets.get(row.integration_id),
                 unreadable=row.integration_id in targets and targets[row.integration_id] is None,
             )
             for row in rows

@@ -39,6 +39,8 @@ MAX_PATTERNS = 250_000
 MAX_FAULTS = 20
 
 _KEYWORDS = {**ASSERTIONS, **COMBINATORS, **PARTS, **REMARKS}
+#: Of a list that a document has room for; Python refuses to read numbers of thousands of digits.
+_INDEX = re.compile(r"[0-9]{1,9}")
 _ANCHOR = re.compile(r"[A-Za-z_][-A-Za-z0-9._]*")
 
 
@@ -168,7 +170,7 @@ class _Compilation:
         for part in pointer:
             if isinstance(value, dict) and part in value:
                 value = value[part]
-            elif isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
+            elif isinstance(value, list) and _INDEX.fullmatch(part) and int(part) < len(value):
                 value = value[int(part)]
             else:
                 return f"refers to {text[:128]}, which is not in this document"

@@ -318,6 +318,7 @@ def test_what_the_draft_refuses_is_refused_with_its_place(schema: Any, path: str
         ({"$dynamicRef": "http://127.0.0.1/"}, "schema.$dynamicRef", "within the document"),
         ({"$ref": "#/$defs/none"}, "schema.$ref", "not in this document"),
         ({"allOf": [{}], "$ref": "#/allOf/7"}, "schema.$ref", "not in this document"),
+        ({"allOf": [{}], "$ref": "#/allOf/" + "9" * 5000}, "schema.$ref", "not in this document"),
         ({"$ref": "#nowhere"}, "schema.#nowhere", "not in this document"),
         ({"items": {"$id": "https://example.com/b"}}, "schema.items.$id", "at the top only"),
         ({"$schema": "http://json-schema.org/draft-07/schema#"}, "schema.$schema", "2020-12"),

@@ -92,4 +92,5 @@ class Asker:
             parameters=parameters,
             secrets={"private_key": Secret(key["private_key"])},
             secret_ids=holder.secret_ids,
+            elsewhere=holder.elsewhere,
         )

@@ -46,6 +46,7 @@ class Holder:
         secrets: the static ones, by field name.
         secret_ids: theirs in the vault. They stand in the fingerprints: a changed secret has a new id, and a digest
             of a password could be found with a dictionary.
+        elsewhere: what says where its calls go, when that is not `base_url`.
 
     Attributes:
         basis: see the module.
@@ -58,14 +59,16 @@ class Holder:
     parameters: Mapping[str, Any]
     secrets: Mapping[str, Secret]
     secret_ids: Mapping[str, UUID]
+    elsewhere: str | None = None
     basis: str = field(init=False)
     asked: str = field(init=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
+        place = [f"{parts.scheme}://{parts.netloc.lower()}", self.elsewhere]
         everything = [
             self.parameters,
-            f"{parts.scheme}://{parts.netloc.lower()}",
+            place,
             {name: str(self.secret_ids.get(name)) for name in self.secrets},
         ]
         object.__setattr__(self, "asked", _digest(everything))
@@ -74,14 +77,14 @@ class Holder:
             return
         given = None if self.given_refresh_token is None else str(self.secret_ids.get("refresh_token"))
         named = [self.parameters.get(name) for name in _NAMED]
-        object.__setattr__(self, "basis", _digest([everything[1], named, given]))
+        object.__setattr__(self, "basis", _digest([place, named, given]))
 
     @classmethod
     def of(cls, row: Row[Any], opened: Mapping[UUID, Secret]) -> Holder:
         """An integration as it is stored.
 
         Args:
-            row: with `id`, `tenant_id`, `base_url`, `auth` and `secret_ids`.
+            row: with `id`, `tenant_id`, `base_url`, `settings`, `auth` and `secret_ids`.
             opened: its secrets by vault id; one that is missing could not be read.
         """
         ids = {name: UUID(text) for name, text in row.secret_ids.items()}
@@ -93,6 +96,8 @@ class Holder:
             parameters=row.auth,
             secrets={name: opened[one] for name, one in ids.items() if name in fields and one in opened},
             secret_ids=ids,
+            # The address is in a description that may be anybody's.
+            elsewhere=str(row.settings.get("wsdl")) if row.settings.get("use_wsdl_address") else None,
         )
 
     @property

@@ -29,7 +29,7 @@ def find_integration(conn: Connection, tenant_id: UUID, integration_id: UUID) ->
     """What a holder is made of. Served by integration_pkey."""
     return conn.execute(
         text(
-            "SELECT id, tenant_id, name, base_url, auth, secret_ids FROM hub.integration"
+            "SELECT id, tenant_id, name, base_url, settings, auth, secret_ids FROM hub.integration"
             " WHERE id = :id AND tenant_id = :tenant"
         ),
         {"id": integration_id, "tenant": tenant_id},

@@ -15,7 +15,11 @@ TENANT = UUID(int=2)
 
 
 def holder(
-    *, base_url: str = "https://api.example", secrets: dict[str, str] | None = None, **auth: Any
+    *,
+    base_url: str = "https://api.example",
+    elsewhere: str | None = None,
+    secrets: dict[str, str] | None = None,
+    **auth: Any,
 ) -> Holder:
     """An integration; its secrets' ids are made of their texts."""
     given = secrets or {}
@@ -32,6 +36,7 @@ def holder(
         },
         secrets={name: Secret(text) for name, text in given.items()},
         secret_ids={name: UUID(bytes=text.encode().ljust(16)[:16]) for name, text in given.items()},
+        elsewhere=elsewhere,
     )
 
 

@@ -20,6 +20,7 @@ PERSON: dict[str, Any] = {"grant": "authorization_code", "authorize_url": "https
         {"base_url": "https://evil.example"},
         {"base_url": "http://api.example"},
         {"base_url": "https://api.example:8443"},
+        {"elsewhere": "<definitions/>"},
     ],
     ids=str,
 )

@@ -60,8 +60,12 @@ def _filled(
         missing = [one for one in _variables(text) if not environ.get(one)]
         wrong = [match[0] for match in _PLACE.finditer(text) if not _is_right(match)]
         if keep and missing and not wrong:
-            # None keeps what is stored.
-            holder[name] = None
+            if holder is value.get("auth") or holder is value.get("tls"):
+                # What is left out stays; a null would take away one that the mode can do without.
+                del holder[name]
+            else:
+                # One that a person named: without its name it would be gone.
+                holder[name] = None
             continue
         at = f"{definition.where(path)}: {path}"
         if wrong:

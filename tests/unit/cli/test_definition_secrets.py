@@ -83,6 +83,10 @@ def test_all_missing_variables_are_told_at_once_and_no_value() -> None:
 def test_what_is_not_set_may_stay_as_it_is_stored() -> None:
     auth = {"mode": "template", "secrets": {"a": "${TOKEN}", "b": "${NOBODY}"}}
     assert fill({"auth": auth}, keep=True)["auth"]["secrets"] == {"a": CANARY, "b": None}
+    # A null would take a passphrase away.
+    key = {"mode": "ssh_key", "private_key": "${NOBODY}", "passphrase": "${NOBODY}"}
+    found = fill({"auth": key, "tls": {"certificate": "c", "key": "${NOBODY}"}}, keep=True)
+    assert (found["auth"], found["tls"]) == ({"mode": "ssh_key"}, {"certificate": "c"})
     with pytest.raises(Invalid):
         fill({"auth": {"mode": "bearer", "token": "${a b}"}}, keep=True)
 

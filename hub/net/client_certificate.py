@@ -72,13 +72,10 @@ class ClientCertificate:
         Raises:
             Invalid: with what is wrong and how to mend it; it never repeats what was given.
         """
-        certificates = _certificates(pem_cert, f"{field}.certificate")
-        _check_dates(certificates[0], now, f"{field}.certificate")
+        certificates = _own_certificates(pem_cert, f"{field}.certificate", now)
         key = _private_key(pem_key, f"{field}.key")
         _check_pair(certificates, key, f"{field}.key")
-        # Written anew: text around the PEM blocks may be anything, and is not ours to keep.
-        chain = b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
-        return cls(chain, Secret(pem_key.reveal().strip() + "\n"))
+        return cls(_written_anew(certificates), Secret(pem_key.reveal().strip() + "\n"))
 
     @property
     def subject(self) -> str:
@@ -93,6 +90,20 @@ class ClientCertificate:
     @property
     def _own(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self.chain)
+
+
+def check_chain(pem: str, *, now: datetime, field: str = "certificate") -> bytes:
+    """Check a renewed chain whose key stays; whether they belong together is seen at the first call.
+
+    Args:
+        pem: one to ten certificates, the hub's own first.
+        now: timezone-aware; the certificate has to be valid then.
+        field: the input's path, for the error.
+
+    Raises:
+        Invalid: with what is wrong and how to mend it.
+    """
+    return _written_anew(_own_certificates(pem, field, now))
 
 
 def check_authorities(pem: str, *, now: datetime, field: str = "ca") -> bytes:
@@ -112,6 +123,17 @@ def check_authorities(pem: str, *, now: datetime, field: str = "ca") -> bytes:
     certificates = _certificates(pem, field)
     if all(one.not_valid_after_utc < now for one in certificates):
         _check_dates(certificates[0], now, field)
+    return _written_anew(certificates)
+
+
+def _own_certificates(pem: str, path: str, now: datetime) -> list[x509.Certificate]:
+    found = _certificates(pem, path)
+    _check_dates(found[0], now, path)
+    return found
+
+
+def _written_anew(certificates: list[x509.Certificate]) -> bytes:
+    """Text around the PEM blocks may be anything, and is not ours to keep."""
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
 
 

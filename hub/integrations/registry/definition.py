@@ -36,7 +36,8 @@ M = TypeVar("M", IntegrationCreate, IntegrationUpdate)
 _DEPENDS = {
     "base_url": {"settings", "operations"},
     "settings": {"base_url", "operations", "auth"},
-    "operations": {"health_check"},
+    # The settings name the transport that operations are judged by.
+    "operations": {"health_check", "settings"},
     "auth": {"tls"},
     "tls": {"auth"},
 }
@@ -169,7 +170,7 @@ def _check(
             policy,
             sandbox,
             kept=frozenset() if stored is None else _kept(stored, draft.value),
-            resolve=stored is None or "base_url" in draft.value,
+            given=draft.value.keys() if stored is not None else IntegrationCreate.model_fields.keys(),
         )
         if stored is not None:
             faults |= {name: _fixed(name, stored) for name in FIXED & draft.value.keys()}

@@ -23,12 +23,12 @@ from hub.integrations.transports.http.headers import header_faults
 from hub.integrations.transports.http.paths import template_faults
 from hub.integrations.transports.registry import transport_of
 from hub.json_schema import MAX_PATTERNS, compile_schema
-from hub.net.client_certificate import ClientCertificate, check_authorities
+from hub.net.client_certificate import ClientCertificate, check_authorities, check_chain
 from hub.transforms import compile_steps
 from hub.web.problems import fault_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from hub.integrations.auth.mode import Mode
     from hub.integrations.operation import OperationForm
@@ -76,7 +76,7 @@ def judge(
     sandbox: Sandbox | None,
     *,
     kept: frozenset[str],
-    resolve: bool,
+    given: Collection[str],
 ) -> Meaning:
     """Judge a whole definition.
 
@@ -85,16 +85,17 @@ def judge(
         policy: where calls may go.
         sandbox: reads expressions; None only looks at them.
         kept: names of secrets that are stored and need not be given.
-        resolve: also ask DNS where its address leads.
+        given: fields that are new: of these is asked too what may have changed since, such as where DNS leads an
+            address.
     """
     found = Meaning()
     transport = _transport(value, found)
     if transport is not None:
-        _address(value, transport, policy, found, resolve=resolve)
+        _address(value, transport, policy, found, resolve="base_url" in given)
         settings = _settings(value, transport, found)
         _operations(value, transport, settings, found, sandbox)
         _health_check(value, transport, found)
-    _credentials(value, transport, found, kept)
+    _credentials(value, transport, found, kept, new_tls="tls" in given)
     found.faults += header_faults(_texts(value.get("headers")), "headers")
     for name in ("request_transform", "response_transform"):
         if isinstance(steps := value.get(name), list):
@@ -232,13 +233,18 @@ def _health_check(value: dict[str, Any], transport: Transport, found: Meaning) -
 
 
 def _credentials(
-    value: dict[str, Any], transport: Transport | None, found: Meaning, kept: frozenset[str]
+    value: dict[str, Any],
+    transport: Transport | None,
+    found: Meaning,
+    kept: frozenset[str],
+    *,
+    new_tls: bool,
 ) -> None:
     needs: set[str] = set()
     mode = _auth(value, transport, found, kept, needs)
     tls = value.get("tls")
     if isinstance(tls, dict):
-        _tls(tls, found, kept, needs)
+        _tls(tls, found, kept, needs, new=new_tls)
     if mode is not None and mode.name == "mtls" and not (isinstance(tls, dict) and tls.get("certificate")):
         found.faults.append(FieldError("tls.certificate", "is required by the mode mtls"))
     if mode is not None and value.get("type") == "oauth" and not mode.obtains:
@@ -303,7 +309,9 @@ def _check_secret(mode: Mode, name: str, secret: Secret, found: Meaning) -> None
         found.faults.append(FieldError(at, "must be printable ASCII characters only"))
 
 
-def _tls(tls: dict[str, Any], found: Meaning, kept: frozenset[str], needs: set[str]) -> None:
+def _tls(
+    tls: dict[str, Any], found: Meaning, kept: frozenset[str], needs: set[str], *, new: bool
+) -> None:
     certificate, key, ca = tls.get("certificate"), tls.get("key"), tls.get("ca")
     now = datetime.now(UTC)
     found.tls = {"certificate": None, "ca": None}
@@ -319,7 +327,16 @@ def _tls(tls: dict[str, Any], found: Meaning, kept: frozenset[str], needs: set[s
                 found.secrets[TLS_KEY] = parsed.key
 
             found.attempt(pair)
-        elif key is None and TLS_KEY not in kept:
+        elif key is None and TLS_KEY in kept:
+
+            def renewed() -> None:
+                assert found.tls is not None
+                found.tls["certificate"] = check_chain(certificate, now=now, field="tls.certificate").decode()
+
+            # One that is stored was looked at before, and may have expired since.
+            if new:
+                found.attempt(renewed)
+        elif key is None:
             found.faults.append(FieldError("tls.key", "is required with a certificate"))
     elif key is not None:
         found.faults.append(FieldError("tls.certificate", "is required with a key"))

@@ -86,9 +86,9 @@ def test_what_is_fixed_is_told_apart_from_what_is_unknown() -> None:
     assert told["protocol"].startswith("cannot change; it is rest.")
 
 
-def certificate(key: ec.EllipticCurvePrivateKey, serial: int) -> str:
+def certificate(key: ec.EllipticCurvePrivateKey, serial: int, *, ago: int = 0) -> str:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - timedelta(days=ago)
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -111,6 +111,11 @@ def test_a_certificate_is_renewed_with_its_key_and_another_one_brings_its_own() 
     now = stored(tls={"certificate": certificate(key, 1), "key": pem}, auth={"mode": "mtls"})
     assert change(now, tls={"certificate": certificate(key, 2)}).needs == frozenset({"tls.key"})
     assert change(now, auth={"mode": "none"}).needs == frozenset({"tls.key"})
+    # A renewed chain is judged as the first one was: it is shown to everybody.
+    assert "holds a private key" in faults(now, tls={"certificate": certificate(key, 2) + pem})["tls.certificate"]
+    assert "expired" in faults(now, tls={"certificate": certificate(key, 2, ago=3)})["tls.certificate"]
+    noted = change(now, tls={"certificate": "Note\n" + certificate(key, 2)})
+    assert noted.columns["tls"]["certificate"].startswith("-----BEGIN CERTIFICATE-----")
     assert faults(now, tls={"certificate": certificate(other, 3)}) == {
         "tls.key": "is required with a certificate"
     }

@@ -1,7 +1,8 @@
 """What an answer means: ordered rules of an integration, then what is true of every service.
 
-A rule can make a success of a failure (`ignore`) and a failure of a success (`ok: false` under status 200). What the
-provider said is never hidden: its status, headers and body stay with the outcome, a rule only adds a sentence.
+A rule can make a success of a failure (`ignore`) and a failure of a success (`ok: false` under status 200). It cannot
+make an answer of one that was lost: whether the request was taken stays unknown. What the provider said is never
+hidden: its status, headers and body stay with the outcome, a rule only adds a sentence.
 """
 
 from __future__ import annotations
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 Action = Literal["retry", "fail", "ignore", "rate_limited", "refresh_credential"]
 _ACTIONS = ("retry", "fail", "ignore", "rate_limited", "refresh_credential")
 _CLASSES = frozenset(one.value for one in ErrorClass)
+# What they make of an outcome says that the service did not take the request.
+_OF_ANSWERS = frozenset({"rate_limited", "refresh_credential"})
+_LOST = frozenset(
+    {
+        ErrorClass.TIMEOUT,
+        ErrorClass.RESET,
+        ErrorClass.PROTOCOL,
+        ErrorClass.TOO_LARGE,
+        ErrorClass.CANCELLED,
+    }
+)
 _MESSAGE_CHARACTERS = 1000
 
 
@@ -89,6 +101,11 @@ def compile_rules(specs: Sequence[Any], *, field: str = "error_mapping") -> tupl
     return tuple(rule for rule in rules if rule is not None)
 
 
+def is_lost(outcome: Outcome) -> bool:
+    """No whole answer came, and what came of it refuses nothing: the request may have been taken."""
+    return outcome.error_class in _LOST and (outcome.status or 0) < 400
+
+
 def apply(rules: Sequence[Rule], outcome: Outcome) -> Action | None:
     """Judge an outcome in place.
 
@@ -102,8 +119,9 @@ def apply(rules: Sequence[Rule], outcome: Outcome) -> Action | None:
     body = _Body(outcome)
     for rule in rules:
         if rule.holds(outcome, body):
-            _take(rule, outcome, body)
-            return rule.then
+            then: Action = "retry" if rule.then in _OF_ANSWERS and is_lost(outcome) else rule.then
+            _take(rule, then, outcome, body)
+            return then
     outcome.error_class = _refined(outcome)
     return None
 
@@ -123,17 +141,17 @@ def _classes(outcome: Outcome) -> set[str]:
     return {one.value for one in (outcome.error_class, _refined(outcome)) if one is not None}
 
 
-def _take(rule: Rule, outcome: Outcome, body: _Body) -> None:
-    if rule.then == "ignore":
+def _take(rule: Rule, then: Action, outcome: Outcome, body: _Body) -> None:
+    if then == "ignore":
         outcome.error_class, outcome.message = None, ""
         return
     was_ok = outcome.ok
-    if rule.then == "rate_limited":
+    if then == "rate_limited":
         outcome.error_class = ErrorClass.RATE_LIMITED
-    elif rule.then == "refresh_credential":
+    elif then == "refresh_credential":
         outcome.error_class = ErrorClass.UNAUTHORIZED
     elif was_ok:
-        outcome.error_class = ErrorClass.PROVIDER_BUSY if rule.then == "retry" else ErrorClass.PROVIDER_ERROR
+        outcome.error_class = ErrorClass.PROVIDER_BUSY if then == "retry" else ErrorClass.PROVIDER_ERROR
     said = _sentence(rule, outcome, body)
     if said:
         outcome.message = f"{said} ({outcome.message})" if outcome.message else said

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hub.db.states import State
 from hub.integrations.pipeline.limiting import asked_to_wait
+from hub.integrations.pipeline.mapping import is_lost
 from hub.net.outcome import NEVER_SENT, ErrorClass, Outcome
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ _RETRYABLE_STATUSES = frozenset({408, 425, 429})
 # The provider does not know the method, the protocol version or the extension: it will not next time either.
 _FINAL_STATUSES = frozenset({501, 505, 510})
 
-_NO_ANSWER = frozenset({ErrorClass.TIMEOUT, ErrorClass.RESET, ErrorClass.PROTOCOL, ErrorClass.TOO_LARGE})
 # The service says that it did not take the request.
 _NOT_TAKEN = frozenset({ErrorClass.RATE_LIMITED, ErrorClass.PROVIDER_BUSY})
 
@@ -155,9 +155,9 @@ def next_attempt(  # noqa: C901, PLR0911 - one line a case
     if not (told or is_retryable(outcome)):
         return Decision(State.FAILED, step, reason="permanent")
     asked = asked_to_wait(outcome, now)
-    # A rule speaks of answers. Where none came, nobody knows whether the request was taken.
+    # A rule speaks of answers. Where none came whole, nobody knows whether the request was taken.
     refused = (
-        (told and (outcome.status is not None or outcome.error_class not in _NO_ANSWER))
+        (told and not is_lost(outcome))
         or outcome.error_class in _NOT_TAKEN
         or (outcome.status in {429, 503} and asked is not None)
     )

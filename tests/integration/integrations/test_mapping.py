@@ -160,13 +160,14 @@ def test_what_may_have_been_done_is_repeated_only_when_that_is_harmless(
         assert provider.calls[-1].headers["idempotency-key"] != keys[0]
 
 
-def test_a_rule_does_not_repeat_what_may_have_arrived(world: World, provider: Provider) -> None:
+@pytest.mark.parametrize("then", ["retry", "rate_limited", "refresh_credential"])
+def test_a_rule_does_not_repeat_what_may_have_arrived(world: World, provider: Provider, then: str) -> None:
     gate = threading.Event()
     provider.default = lambda _call: Answer(gate=gate)
     made = create(
         world,
         provider.url,
-        {"when": {"error_classes": ["timeout"]}, "then": "retry"},
+        {"when": {"error_classes": ["timeout"]}, "then": then},
         {"when": {"statuses": [409]}, "then": "retry"},
         timeout_seconds=0.2,
     )

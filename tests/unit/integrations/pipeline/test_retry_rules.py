@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from hub.db.states import State
-from hub.integrations.pipeline.mapping import Action
+from hub.integrations.pipeline.mapping import Action, apply, compile_rules
 from hub.integrations.pipeline.retry import Decision, RetryPolicy, next_attempt
 from hub.net.outcome import ErrorClass as E
 from hub.net.outcome import Outcome
@@ -26,8 +26,29 @@ def test_a_rule_cannot_know_whether_an_unanswered_request_was_taken(action: Acti
     lost = Outcome(None, kind, "x")
     assert decide(lost, action).reason == "not_repeatable"
     assert decide(lost, action, idempotent=True).state is State.DUE
-    # With a status, somebody answered, and the rule knows what it means.
+    assert decide(Outcome(201, kind, "x"), action).reason == "not_repeatable"
+    # With the status of a refusal, somebody answered, and the rule knows what it means.
     assert decide(Outcome(409, kind, "x"), action).state is State.DUE
+
+
+@pytest.mark.parametrize("status", [None, 201])
+@pytest.mark.parametrize("then", ["retry", "rate_limited", "refresh_credential"])
+@pytest.mark.parametrize("kind", [E.TIMEOUT, E.RESET, E.PROTOCOL, E.TOO_LARGE])
+def test_no_rule_makes_an_answer_of_one_that_was_lost(then: Action, kind: E, status: int | None) -> None:
+    rules = compile_rules([{"when": {"error_classes": [kind.value]}, "then": then, "message": "busy"}])
+    lost = Outcome(status, kind, "x")
+    action = apply(rules, lost)
+    assert (action, lost.error_class, lost.message) == ("retry", kind, "busy (x)")
+    assert decide(lost, action).reason == "not_repeatable"
+    assert decide(lost, action, idempotent=True).state is State.DUE
+    refused = Outcome(409, kind, "x")
+    assert decide(refused, apply(rules, refused)).state is State.DUE
+
+
+def test_no_rule_goes_on_with_a_call_that_was_cancelled() -> None:
+    cut = Outcome(200, E.CANCELLED, "x")
+    action = apply(compile_rules([{"when": {"statuses": ["2xx"]}, "then": "rate_limited"}]), cut)
+    assert decide(cut, action, idempotent=True).state is State.CANCELLED
 
 
 def test_a_rule_repeats_what_would_be_final_and_ends_what_would_be_repeated() -> None:

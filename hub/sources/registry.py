@@ -57,7 +57,8 @@ def change(conn: Connection, caller: Principal, source_id: uuid.UUID, body: Sour
         Conflict: the name is taken.
     """
     before = store.find_source(conn, caller.tenant_id, source_id, lock=True)
-    values = body.model_dump(exclude_unset=True)
+    # Of what is there, the whole: an answer without its defaults would be no answer.
+    values = body.model_dump(include=body.model_fields_set)
     name = values.get("name", before.name)
     _check(values, name, values.get("event_type", before.event_type))
     with unique_name(source, name):

@@ -34,6 +34,13 @@ def test_a_source_is_made_read_listed_changed_and_deleted(sources: Sources, hub:
     assert sources.sql("SELECT count(*) FROM hub.secret WHERE kind = 'source'") == [(0,)]
 
 
+def test_a_part_of_an_answer_is_changed_into_a_whole_one(sources: Sources, hub: RunningHub) -> None:
+    source = sources.create()
+    changed = sources.change(source, response={"status": 202})
+    assert changed["response"] == {**source["response"], "status": 202}
+    assert sources.send(source, b"{}").status_code == 202
+
+
 def test_secrets_are_never_shown(sources: Sources, hub: RunningHub) -> None:
     source = sources.create()
     sources.send(source, b"{}")

@@ -1,16 +1,17 @@
 """What the end of executions is to others: events for those who listen to the hub, and what flows publish.
 
 Written in the transaction that ends the executions, so that nobody hears of an end that did not happen, and no end is
-kept from those who listen.
+kept from those who listen. Telling never undoes an end: an event that cannot be made is noted in the audit log instead.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hub.core.errors import HubError
+from hub.access import audit
+from hub.core.errors import HubError, Invalid
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.states import State
 from hub.flows import store
@@ -21,6 +22,7 @@ from hub.webhooks.envelope import OPERATIONAL
 from hub.webhooks.store import NewMessage, insert_messages
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection, Row
@@ -32,6 +34,10 @@ log = logging.getLogger(__name__)
 
 #: The door that flows' events come through.
 SOURCE = "flow"
+#: What the audit log says of an event that could not be made.
+UNPUBLISHED = "flow.publish_failed"
+#: Executions that one entry of it names.
+_NAMED = 20
 #: Bytes of an answer that an event about it carries.
 _MAX_DATA = 65_536
 #: Nesting and bytes of events, as at the other doors.
@@ -44,6 +50,20 @@ _NAMES = {
     State.SKIPPED: "execution.skipped",
     State.EXPIRED: "execution.expired",
 }
+
+
+class Unpublished(NamedTuple):
+    """Stands where an event would that could not be made.
+
+    Args:
+        event_type: which event.
+        why: a sentence without values.
+        data: there is none.
+    """
+
+    event_type: str | None
+    why: str
+    data: str = ""
 
 
 class Announcer:
@@ -59,7 +79,7 @@ class Announcer:
         self._ring = ring
 
     def announce(self, conn: Connection, ended: Sequence[Ended]) -> Callable[[], None] | None:
-        """Write the events: one statement to know who listens, one for flows, one for all events.
+        """Write the events: a statement to know who listens, one for flows, one for all events, one for what is lost.
 
         Args:
             conn: the transaction that ends the executions.
@@ -74,10 +94,16 @@ class Announcer:
         if unread:
             # Given up, or not made in the thread of its call.
             self.load(conn, unread)
+        lost: list[tuple[Job, Unpublished]] = []
         for one in ended:
             if one.job.published is None:
                 self.make(one)
-            messages += one.job.published or ()
+            for made in one.job.published or ():
+                if isinstance(made, Unpublished):
+                    lost.append((one.job, made))
+                else:
+                    messages.append(made)
+        _note_lost(conn, lost)
         if not messages:
             return None
         insert_messages(conn, messages)
@@ -98,35 +124,49 @@ class Announcer:
     def make(self, ended: Ended) -> None:
         """Make what a flow publishes of an end. Steps over a large event may take seconds."""
         row = ended.job.publish
+        rules = () if row is None else row.publish or ()
         with acting_for(ended.job.tenant_id):
-            ended.job.published = [] if row is None else list(self._published(ended, row))
+            made = [self._made(ended, row, rule) for rule in rules]
+        ended.job.published = [one for one in made if one is not None]
 
-    def _published(self, one: Ended, row: Row[Any, Any, Any, Any]) -> Iterable[NewMessage]:
-        came = {State.DONE: "succeeded", State.FAILED: "failed"}.get(one.state)
-        for rule in row.publish:
-            if rule["on"] not in {"ended", came}:
-                continue
-            data = self._data(one, rule, row)
-            if data is not None:
-                yield NewMessage(
-                    new_uuid(),
-                    one.job.tenant_id,
-                    rule["event_type"],
-                    data,
-                    SOURCE,
-                    traceparent=one.job.traceparent,
-                    depth=one.job.depth,
-                )
-
-    def _data(self, one: Ended, rule: dict[str, Any], row: Row[Any, Any, Any, Any]) -> str | None:
-        document = _about(one)
-        if rule["mapping"]:
-            try:
-                made = compile_steps(rule["mapping"]).run({**document, "event": one.job.event}, self._sandbox)
-            except HubError as error:
-                # The execution has ended whatever becomes of its event.
-                log.error("What flow %s publishes could not be made: %s", row.name, error.detail)  # noqa: TRY400
+    def _made(
+        self, one: Ended, row: Row[Any, Any, Any, Any], rule: dict[str, Any]
+    ) -> NewMessage | Unpublished | None:
+        """What becomes of a rule; None: nothing is to be published."""
+        event_type = None
+        try:
+            event_type = rule["event_type"]
+            came = {State.DONE: "succeeded", State.FAILED: "failed"}.get(one.state)
+            data = self._data(one, rule["mapping"]) if rule["on"] in {"ended", came} else None
+        except HubError as error:
+            lost = Unpublished(event_type, error.detail)
+        except Exception as error:  # noqa: BLE001 - the execution has ended whatever becomes of its event
+            lost = Unpublished(event_type, f"It failed inside the hub ({type(error).__name__}).")
+        else:
+            job = one.job
+            if data is None:
                 return None
+            return NewMessage(
+                new_uuid(),
+                job.tenant_id,
+                event_type,
+                data,
+                SOURCE,
+                traceparent=job.traceparent,
+                depth=job.depth,
+            )
+        log.error("What flow %s publishes as %s could not be made: %s", row.name, event_type, lost.why)
+        return lost
+
+    def _data(self, one: Ended, mapping: Any) -> str | None:
+        """The event's data; None: a step says that there is to be none.
+
+        Raises:
+            HubError: it cannot be made; says why, without values.
+        """
+        document = _about(one)
+        if mapping:
+            made = compile_steps(mapping).run({**document, "event": one.job.event}, self._sandbox)
             if isinstance(made, Cancelled):
                 return None
             document = made.document
@@ -135,9 +175,38 @@ class Announcer:
             # An expression can make what no other door takes.
             check_strict(text.encode(errors="surrogatepass"), max_bytes=_MAX_EVENT, max_depth=_MAX_DEPTH)
         except HubError as error:
-            log.error("What flow %s publishes cannot be an event: %s", row.name, error.detail)  # noqa: TRY400
-            return None
+            # Without the place: names of fields are made of values here.
+            raise Invalid(f"It cannot be an event: it {error.fields[0].message}.") from None
         return text
+
+
+def _note_lost(conn: Connection, lost: Iterable[tuple[Job, Unpublished]]) -> None:
+    """Note events that could not be made: one statement, or none; one entry for what failed alike."""
+    alike: dict[tuple[uuid.UUID, uuid.UUID, Unpublished], list[Job]] = {}
+    for job, one in lost:
+        assert job.flow_id is not None
+        alike.setdefault((job.tenant_id, job.flow_id, one), []).append(job)
+    if not alike:
+        return
+    audit.note_all(
+        conn,
+        [
+            audit.Entry(
+                tenant_id,
+                None,
+                UNPUBLISHED,
+                format_id(Kind.FLOW, flow_id),
+                {
+                    "name": jobs[0].publish.name,
+                    "event_type": one.event_type,
+                    "executions": [format_id(Kind.EXECUTION, job.id) for job in jobs[:_NAMED]],
+                    "count": len(jobs),
+                    "why": one.why,
+                },
+            )
+            for (tenant_id, flow_id, one), jobs in alike.items()
+        ],
+    )
 
 
 def _about(one: Ended) -> dict[str, Any]:

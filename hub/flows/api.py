@@ -93,7 +93,8 @@ def change_flow(
     flow_id: str, body: FlowUpdate, caller: Writer, hub: Hub, workshop: Workshop, if_match: IfMatch = None
 ) -> Response:
     """Change a flow, pause or resume it; what is left out stays. While it is paused, events pass it by."""
-    changes = body.model_dump(exclude_unset=True)
+    # Of what is there, the whole: a rule without its defaults would be no rule.
+    changes = body.model_dump(include=body.model_fields_set)
     check(changes, workshop.sandbox)
     with hub.engine.begin() as conn:
         row = _find(conn, caller, flow_id)

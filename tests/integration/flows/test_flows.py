@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ from hub.flows.announcing import Announcer
 from hub.flows.triggers import FlowTriggers
 from hub.integrations.pipeline.call import Stopped
 from hub.queue.contracts import TaskName
+from hub.transforms import Sandbox
 from hub.webhooks.admission import Admission
 from hub.webhooks.catalogue.validation import Catalogue
 from hub.webhooks.delivery import DeliverySource
@@ -186,6 +188,76 @@ def test_a_loop_is_cut(flows: Flows, provider: Provider) -> None:
     flows.run()
     assert len(provider.calls) == 8
     assert {row.depth for row in flows.world.sql("SELECT depth FROM hub.execution")} == set(range(1, 9))
+
+
+def test_a_rule_that_leaves_out_its_defaults_is_changed_into_a_whole_one(
+    flows: Flows, provider: Provider
+) -> None:
+    made = flows.create(flows.world.create(provider.url)["id"])
+    path = f"/flows/{made['id']}"
+    for rule in ({"event_type": "made"}, {"event_type": "made", "mapping": []}):
+        answer = flows.world.call("PATCH", path, json={"publish": [rule]})
+        assert answer.status_code == 200, answer.text
+        (kept,) = (row.publish for row in flows.world.sql("SELECT publish FROM hub.flow"))
+        assert kept == [{"on": "succeeded", "event_type": "made", "mapping": []}]
+    flows.publish()
+    flows.run()
+    assert [one["state"] for one in flows.executions()] == ["done"]
+    assert flows.world.sql("SELECT count(*) FROM hub.message WHERE type = 'made'")[0][0] == 1
+
+
+LOST = [
+    ({"on": "ended", "event_type": "lost", "mapping": [{"template": {"x": "{{ data.nothing }}"}}]}, "Step 0 (template)"),
+    ({"on": "ended", "event_type": "lost", "mapping": [{"jsonata": "$error(event.data.secret)"}]}, "error of its own"),
+    ({"on": "ended", "event_type": "lost", "mapping": [{"jsonata": '{"a": "\\u0000"}'}]}, "U+0000"),
+    # As nobody can save it: whatever else becomes of it, the execution has ended.
+    ({"event_type": "lost"}, "KeyError"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "why"), LOST, ids=["step", "expression", "text", "spoilt"])
+@pytest.mark.parametrize("end", ["done", "cancelled"])
+def test_an_event_that_cannot_be_made_is_told_by_the_audit_log_and_costs_nothing_else(
+    flows: Flows, provider: Provider, rule: dict[str, Any], why: str, end: str
+) -> None:
+    provider.default = lambda _call: Answer(body=b'{"secret": "canary-5f1c"}')
+    world = flows.world
+    made = flows.create(world.create(provider.url)["id"])
+    rules = [rule, {"on": "ended", "event_type": "kept", "mapping": []}]
+    world.sql("UPDATE hub.flow SET publish = CAST(:rules AS jsonb)", rules=json.dumps(rules))
+    for _ in range(2):
+        flows.publish(data={"secret": "canary-77e0"})
+    flows.source.claim(100)
+    ids = {one["id"] for one in flows.executions()}
+    if end == "cancelled":
+        for one in ids:
+            assert world.call("POST", f"/executions/{one}/cancel").status_code == 200
+    flows.run()
+    assert [one["state"] for one in flows.executions()] == [end] * 2
+    kinds = [row.type for row in world.sql("SELECT type FROM hub.message WHERE source = 'flow'")]
+    assert kinds == ["kept"] * 2
+    entries = world.call("GET", "/audit", params={"action": "flow.publish_failed"}).json()["data"]
+    assert {(entry["subject"], entry["actor"]) for entry in entries} == {(made["id"], None)}
+    told = [entry["details"] for entry in entries]
+    assert {(one["name"], one["event_type"]) for one in told} == {("flow", "lost")}
+    assert {name for one in told for name in one["executions"]} == ids
+    assert sum(one["count"] for one in told) == 2
+    assert all(why in one["why"] for one in told), told
+    assert "canary" not in json.dumps(told)
+
+
+def test_a_busy_sandbox_costs_the_event_and_is_told(flows: Flows, provider: Provider) -> None:
+    world = flows.world
+    rule = {"event_type": "made", "mapping": [{"jsonata": '{"a": data}'}]}
+    flows.create(world.create(provider.url)["id"], publish=[rule])
+    with Sandbox() as closed:
+        closed.close()
+        world.announce = Announcer(closed, world.bell.ring).announce
+        flows.publish()
+        flows.run()
+    assert [one["state"] for one in flows.executions()] == ["done"]
+    (entry,) = world.call("GET", "/audit", params={"action": "flow.publish_failed"}).json()["data"]
+    assert "Expressions are no longer evaluated" in entry["details"]["why"]
 
 
 def test_a_mapping_that_does_not_fit_is_a_failed_execution_that_can_be_made_again(

@@ -8,6 +8,7 @@ from kombu import Queue
 from hub.core.settings import get_settings
 from hub.queue.contracts import ROUTES
 from hub.queue.contracts import Queue as Names
+from hub.queue.pump import OVERTIME
 
 _settings = get_settings()
 
@@ -66,9 +67,10 @@ task_create_missing_queues = False
 task_routes = {task.value: {"queue": queue.value} for task, queue in ROUTES.items()}
 # Retry off would make a refused port take 6 s to fail; this gives up in about a second, and the sweep rings later.
 task_publish_retry_policy = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
-# A pump ends by itself when its slice is over; these end one that hangs.
-task_soft_time_limit = _settings.pump_slice_seconds + 180
-task_time_limit = _settings.pump_slice_seconds + 240
+# A pump ends by itself when its slice is over and the last of its calls, which may take 600 s, is back and recorded;
+# these end one that hangs.
+task_soft_time_limit = _settings.pump_slice_seconds + OVERTIME + 900
+task_time_limit = task_soft_time_limit + 60
 
 # -- Workers --------------------------------------------------------------------------------------------------------
 # A pump keeps many calls in flight by itself; a message that waits behind it in the same process helps nobody.

@@ -172,7 +172,10 @@ def judge_quarantined(counts: Mapping[str, int]) -> Finding:
         return Finding("quarantine", Level.OK, "empty")
     seen = ", ".join(f"{count} of {table}" for table, count in sorted(counts.items()))
     return Finding(
-        "quarantine", Level.WARN, seen, "Look at their attempts (state held), then resend or cancel them."
+        "quarantine",
+        Level.WARN,
+        seen,
+        "Look at their attempts (state held), then resend deliveries, replay executions, or cancel them.",
     )
 
 

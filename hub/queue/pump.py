@@ -47,9 +47,10 @@ _LOOK = 0.005
 _LOOK_ANYWAY = 0.25
 #: A full pump looks for rows that are crowded out this often, seconds.
 _LOOK_BESIDE = 0.05
-#: How long a pump whose slice is over looks for a moment without calls in flight. Ending amid slow ones would stop new
-#: claims in this process until the last of them is back.
-_OVERTIME = 60.0
+#: How long a pump whose slice is over looks for a moment without calls in flight, seconds. Ending amid slow ones stops
+#: new claims in this process until the last of them is back; it ends all the same at last, so that a process that leaks
+#: can be replaced.
+OVERTIME = 3600.0
 _running: set[TaskName] = set()
 _running_lock = threading.Lock()
 
@@ -150,6 +151,10 @@ class Pump(Generic[Job, Result]):
             recorder.join()
             with _running_lock:
                 _running.discard(self._task)
+            if self._runner.in_flight and time.monotonic() >= self._ends:
+                # Ended by Celery's time limit: the next pump of this process takes over its calls. What ends one sooner
+                # is a bug, which would end the next one too.
+                self._bell.ring(self._task)
         if self._fault is not None:
             raise self._fault
         if self.report.rang_again:
@@ -228,7 +233,7 @@ class Pump(Generic[Job, Result]):
     def _feed(self) -> None:
         while self._feeding:
             now = time.monotonic()
-            if now >= self._ends and (not self._held or now >= self._ends + _OVERTIME):
+            if now >= self._ends and (not self._held or now >= self._ends + OVERTIME):
                 self.report.rang_again = True
                 break
             room = self._capacity - self._held

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.integrations.executions import store
+from hub.integrations.executions import claim_store
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,7 +61,7 @@ class Watch:
                 continue
             try:
                 with self._engine.connect() as conn:
-                    ours = store.still_leased(conn, lasting)
+                    ours = claim_store.still_leased(conn, lasting)
             except SQLAlchemyError as error:
                 log.warning("Could not look after cancelled executions (%s).", type(error).__name__)
                 continue

@@ -36,6 +36,7 @@ class Job:
         target: its integration; None when it was deleted, or is `unreadable` here.
         publish: what its flow publishes of its end; None for other executions.
         published: what was made of that, for those who are told.
+        size: bytes of its input, as text.
     """
 
     id: uuid.UUID
@@ -66,6 +67,7 @@ class Job:
     unreadable: bool = False
     publish: Any = None
     published: Any = None
+    size: int = 0
 
     @classmethod
     def of(
@@ -76,6 +78,7 @@ class Job:
         mapping: str | None,
         target: Target | None = None,
         unreadable: bool = False,
+        size: int = 0,
     ) -> Job:
         """The job of a row of `execution`.
 
@@ -85,6 +88,7 @@ class Job:
             mapping: of the row, as JSON text.
             target: see the attributes.
             unreadable: its integration is there, and cannot be read by this process.
+            size: bytes of its input, as text.
         """
         return cls(
             row.id,
@@ -105,6 +109,7 @@ class Job:
             row.flow_id,
             mapping,
             unreadable=unreadable,
+            size=size,
         )
 
     @property

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core.errors import HubError
 from hub.db.states import State
-from hub.integrations.executions import store
+from hub.integrations.executions import claim_store, store
 from hub.integrations.executions.auditing import note_refused
-from hub.integrations.executions.crowding import Crowding
+from hub.integrations.executions.claimed import Claimed
 from hub.integrations.executions.ending import completion, end_of, given_up, no_answer, sample, spent, tell
 from hub.integrations.executions.job import CALL_SHARE, Ended, Job, Verdict
 from hub.integrations.executions.keeping import keep_attempt, keep_end
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 512
 #: Integrations that one look for those that are crowded out goes through.
 _LOOKED_AT = 200
+#: Bytes of inputs that a process has claimed, from which on it claims no more. Read, they may take twenty times as
+#: much.
+_MAX_BYTES = 16 * 1_048_576
 _NIL = uuid.UUID(int=0)
 #: Bytes of a failed answer that its attempt keeps.
 _EXCERPT = 16_384
@@ -88,31 +91,41 @@ class ExecutionSource(Source["Job", "Result"]):
         self._rng = rng
         self._owner = owner
         self._lease = lease
-        self._crowding = None if crowd is None else Crowding(crowd)
+        self._crowd = crowd
+        self._claimed = Claimed()
         self._seen = _NIL
         self._announce = announce
         self._teller = teller
         self._alarm = alarm
 
     def claim(self, limit: int) -> tuple[list[Job], bool]:
-        """Lease up to `limit` executions, each with its integration as it is now."""
+        """Lease up to `limit` executions, each with its integration as it is now; fewer when their inputs are large."""
+        room = _MAX_BYTES - self._claimed.bytes
+        if room <= 0:
+            return [], False
         with self._engine.begin() as conn:
-            rows = store.EXECUTIONS.claim(conn, owner=self._owner, limit=limit, lease=self._lease)
-            return self._jobs(conn, rows), len(rows) == limit
+            rows = claim_store.claim(conn, owner=self._owner, limit=limit, max_bytes=room, lease=self._lease)
+            jobs = self._jobs(conn, rows)
+        # What did not fit comes with the next claim.
+        cut = bool(rows) and self._claimed.bytes >= _MAX_BYTES // 2
+        return jobs, cut or len(rows) == limit
 
     def claim_beside(self, limit: int) -> list[Job]:
         """Lease executions of integrations that a crowd keeps waiting; two statements, none without a crowd."""
-        if self._crowding is None or not (crowded := self._crowding.crowded()):
+        room = _MAX_BYTES - self._claimed.bytes
+        if self._crowd is None or room <= 0 or not (crowded := self._claimed.crowded(self._crowd)):
             return []
         with self._engine.begin() as conn:
-            waiting = store.waiting_integrations(conn, after=self._seen, limit=_LOOKED_AT)
+            waiting = claim_store.waiting_integrations(conn, after=self._seen, limit=_LOOKED_AT)
             # The next look goes on behind them, then begins again.
             self._seen = waiting[-1] if len(waiting) == _LOOKED_AT else _NIL
             wanted = [one for one in waiting if one not in crowded]
             if not wanted:
                 return []
-            each = min(self._crowding.crowd, max(1, limit // len(wanted)))
-            rows = store.claim_of(conn, wanted, owner=self._owner, limit=limit, each=each, lease=self._lease)
+            each = min(self._crowd, max(1, limit // len(wanted)))
+            rows = claim_store.claim_of(
+                conn, wanted, owner=self._owner, limit=limit, each=each, max_bytes=room, lease=self._lease
+            )
             return self._jobs(conn, rows)
 
     def _jobs(self, conn: Connection, rows: Sequence[Row[Any]]) -> list[Job]:
@@ -125,6 +138,7 @@ class ExecutionSource(Source["Job", "Result"]):
                 input=_read_input(row.input),
                 mapping=row.mapping,
                 target=targets.get(row.integration_id),
+                size=len(row.input),
                 unreadable=row.integration_id in targets and targets[row.integration_id] is None,
             )
             for row in rows
@@ -133,8 +147,7 @@ class ExecutionSource(Source["Job", "Result"]):
         take_quota(conn, jobs, self._clock.now())
         if self._teller is not None:
             self._teller.load(conn, jobs)
-        if self._crowding is not None:
-            self._crowding.add(jobs)
+        self._claimed.add(jobs)
         return jobs
 
     def _lengthen(self, conn: Connection, jobs: Sequence[Job]) -> None:
@@ -144,7 +157,7 @@ class ExecutionSource(Source["Job", "Result"]):
             if (needs := job.timeout / CALL_SHARE) > self._lease:
                 longest[job.id] = needs
         if longest:
-            store.extend_leases(conn, list(longest), max(longest.values()))
+            claim_store.extend_leases(conn, list(longest), max(longest.values()))
 
     def finish(self, job: Job, came: Made | Stopped | None) -> Verdict:
         """Judge what came of an execution, and make what is told of its end.
@@ -164,8 +177,7 @@ class ExecutionSource(Source["Job", "Result"]):
     def record(self, results: Sequence[Result]) -> Callable[[], None]:  # noqa: C901 - one pass over all
         """Decide what becomes of finished executions; the action writes it and may be repeated."""
         now = self._clock.now()
-        if self._crowding is not None:
-            self._crowding.remove(job for job, _ in results)
+        self._claimed.remove(job for job, _ in results)
         completions: list[Completion] = []
         ended: dict[uuid.UUID, Ended] = {}
         samples: dict[uuid.UUID, Sample] = {}
@@ -250,8 +262,7 @@ class ExecutionSource(Source["Job", "Result"]):
 
     def hand_back(self, jobs: Sequence[Job]) -> Callable[[], None]:
         """Return executions that were never started: no attempt is counted."""
-        if self._crowding is not None:
-            self._crowding.remove(jobs)
+        self._claimed.remove(jobs)
         back = [completion(job, Decision(State.DUE, job.step), None) for job in jobs]
         prepared = store.EXECUTIONS.prepare(back, worker=self._owner)
 

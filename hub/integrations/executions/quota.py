@@ -1,8 +1,8 @@
 """Quotas: how much of an integration may be used in a day and a month.
 
 Calls are counted when executions are claimed, in the same transaction, so that no two workers share what is left and a
-crash cannot forget a call. What ends without a call is given back. Bytes are known only after a call, so they stop the
-calls after it.
+crash cannot forget a call. What ends without a call is given back, unless it is cancelled meanwhile. Bytes are known
+only after a call, so they stop the calls after it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, text
 
 from hub.core.ids import Kind
+from hub.db.states import QUARANTINED
 from hub.db.tenant_rows import change_version, delete_row, find_row, insert_row, newest_first
 from hub.integrations.executions.models import execution_schedule as schedule
 
@@ -85,7 +86,9 @@ _LOCK_DUE = text(
     "SELECT s.id, s.tenant_id, s.integration_id, s.operation, s.input::text AS input, s.cron, s.timezone,"
     " s.every_seconds, s.overlap, s.next_at, s.last_at, s.created_by, now() AS moment,"
     " EXISTS (SELECT 1 FROM hub.execution e"
-    "   WHERE e.id = s.last_execution_id AND e.state IN ('due', 'leased', 'held')) AS running, i.access, k.roles"
+    "   WHERE e.id = s.last_execution_id AND e.state IN ('due', 'leased', 'held')"
+    # One that a person has to look at is over, as far as the clock is concerned.
+    "   AND e.reason IS DISTINCT FROM :quarantined) AS running, i.access, k.roles"
     " FROM (SELECT *, sum(size) OVER (ORDER BY next_at, id) AS bytes FROM ("
     "   SELECT *, octet_length(input::text) AS size FROM hub.execution_schedule WHERE next_at <= now()"
     "   ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED) q) s"
@@ -105,7 +108,7 @@ def lock_due(conn: Connection, *, limit: int, max_bytes: int) -> Sequence[Row[An
         limit: schedules at most.
         max_bytes: of inputs together; the first one comes in any case.
     """
-    return conn.execute(_LOCK_DUE, {"limit": limit, "max_bytes": max_bytes}).all()
+    return conn.execute(_LOCK_DUE, {"limit": limit, "max_bytes": max_bytes, "quarantined": QUARANTINED}).all()
 
 
 def move_on(

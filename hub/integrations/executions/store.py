@@ -15,7 +15,7 @@ from hub.integrations.executions.models import execution
 from hub.integrations.metrics import BOUNDS_MS, Bucket, column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 #: The input comes as text: one that cannot be read must fail its own row, not the claim of its neighbours.
 EXECUTIONS = Ledger(
@@ -237,85 +237,6 @@ def write_results(conn: Connection, results: Sequence[Result]) -> None:
         _RESULTS,
         {"rows": msgspec.json.encode(results).decode(), "ids": ids, "low": min(ids), "high": max(ids)},
     )
-
-
-def waiting_integrations(conn: Connection, *, after: uuid.UUID, limit: int) -> list[uuid.UUID]:
-    """Integrations that have executions which are due, now or later, in the order of their ids.
-
-    It steps from one to the next, however many rows each has. Served by execution_due_integration_idx.
-
-    Args:
-        conn: a connection.
-        after: those behind this one.
-        limit: how many.
-    """
-    rows = conn.execute(
-        text(
-            "WITH RECURSIVE found AS ("
-            " (SELECT integration_id, 1 AS n FROM hub.execution"
-            " WHERE state = 'due' AND integration_id > CAST(:after AS uuid) ORDER BY integration_id LIMIT 1)"
-            " UNION ALL SELECT next.integration_id, found.n + 1 FROM found CROSS JOIN LATERAL ("
-            " SELECT e.integration_id FROM hub.execution e WHERE e.state = 'due'"
-            " AND e.integration_id > found.integration_id ORDER BY e.integration_id LIMIT 1) AS next"
-            " WHERE found.n < :limit) SELECT integration_id FROM found"
-        ),
-        {"after": after, "limit": limit},
-    )
-    return [row.integration_id for row in rows]
-
-
-_CLAIM_OF: TextClause = EXECUTIONS.lease(
-    "SELECT due.id FROM unnest(CAST(:integrations AS uuid[])) AS wanted (id) CROSS JOIN LATERAL ("
-    " SELECT e.id FROM hub.execution e WHERE e.state = 'due' AND e.integration_id = wanted.id AND e.due_at <= now()"
-    " ORDER BY e.due_at LIMIT :each FOR UPDATE SKIP LOCKED) AS due LIMIT :limit"
-)
-
-
-def claim_of(
-    conn: Connection,
-    integrations: Sequence[uuid.UUID],
-    *,
-    owner: str,
-    limit: int,
-    each: int,
-    lease: float,
-) -> Sequence[Row[Any]]:
-    """Lease due executions of these integrations, `each` of one at most, as `Ledger.claim` does of all.
-
-    Served by execution_due_integration_idx.
-    """
-    return conn.execute(
-        _CLAIM_OF,
-        {"integrations": list(integrations), "owner": owner, "limit": limit, "each": each, "lease": lease},
-    ).all()
-
-
-def extend_leases(conn: Connection, ids: Sequence[uuid.UUID], seconds: float) -> None:
-    """Give rows that were just claimed a longer lease, for calls that may last. Served by execution_pkey."""
-    conn.execute(
-        text(
-            "UPDATE hub.execution SET lease_until = now() + make_interval(secs => :seconds)"
-            " WHERE id = ANY (CAST(:ids AS uuid[])) AND id BETWEEN :low AND :high"
-        ),
-        {"ids": list(ids), "seconds": seconds, "low": min(ids), "high": max(ids)},
-    )
-
-
-def still_leased(conn: Connection, claims: Mapping[uuid.UUID, int]) -> set[uuid.UUID]:
-    """Which of these claims are still theirs: the others were cancelled, or lapsed. Served by execution_pkey.
-
-    Args:
-        conn: a connection.
-        claims: fences by id, at least one.
-    """
-    rows = conn.execute(
-        text(
-            "SELECT id, fence FROM hub.execution WHERE id = ANY (CAST(:ids AS uuid[])) AND id BETWEEN :low AND :high"
-            " AND state = 'leased'"
-        ),
-        {"ids": list(claims), "low": min(claims), "high": max(claims)},
-    )
-    return {row.id for row in rows if claims[row.id] == row.fence}
 
 
 _COUNTED = ("calls", "failed", "latency_ms_sum", "bytes", *(column_of(bound) for bound in BOUNDS_MS))

@@ -93,6 +93,10 @@ def test_one_that_has_not_finished_is_skipped_or_joined(world: World, provider: 
     }
     # What was passed over has moved on.
     assert seconds_until(read(world, skip)["next_at"]) > 50
+    # What waits for a person must not stop the clock.
+    world.sql("UPDATE hub.execution SET state = 'held', reason = 'quarantined' WHERE state = 'due'")
+    moment(world, skip, 1)
+    assert len(start(world)) == 1
     world.run_executions()
     moment(world, skip, 1)
     assert len(start(world)) == 1

@@ -311,7 +311,7 @@ def test_a_pump_whose_slice_is_over_ends_between_calls_and_rings_for_the_next_on
 def test_a_pump_that_is_never_without_calls_ends_after_its_overtime(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_OVERTIME", 0.2)
+    monkeypatch.setattr(module, "OVERTIME", 0.2)
     stage.source.due = list(range(10_000))
     stage.runner.instant = False
     running = stage.start(capacity=5, slice_seconds=0.2)
@@ -323,6 +323,27 @@ def test_a_pump_that_is_never_without_calls_ends_after_its_overtime(
     report = running.result(10)
     assert len(stage.source.limits) == claimed
     assert (report.rang_again, report.recorded, stage.bell.rings) == (True, 5, 1)
+
+
+def test_calls_of_a_pump_that_was_ended_by_force_are_taken_over(stage: Stage) -> None:
+    class TimeIsUp(Exception):
+        pass
+
+    stage.source.due = [1, 2]
+    stage.runner.instant = False
+    running = stage.start(capacity=5, slice_seconds=0.3)
+    until(lambda: stage.runner.in_flight == 2)
+    over = time.monotonic() + 0.4
+    until(lambda: time.monotonic() > over)
+    stage.runner.fault = TimeIsUp()
+    with pytest.raises(TimeIsUp):
+        running.result(10)
+    assert stage.bell.rings == 1, "somebody has to look after what is under way"
+    stage.runner.fault = None
+    after = stage.start(capacity=5)
+    stage.runner.land(1, 2)
+    assert after.result(10).recorded == 2
+    assert sorted(stage.source.done) == [1, 2]
 
 
 def test_at_shutdown_calls_in_flight_get_their_grace(stage: Stage) -> None:

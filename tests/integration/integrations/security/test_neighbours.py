@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -15,10 +16,12 @@ from hub.core.clock import SystemClock
 from hub.core.ids import new_uuid
 from hub.flows.announcing import Announcer
 from hub.integrations.directory import Directory
+from hub.integrations.executions import pump as claiming
 from hub.integrations.executions import running
+from hub.integrations.executions.claim_store import claim_of, waiting_integrations
 from hub.integrations.executions.pump import ExecutionSource
 from hub.integrations.executions.running import make_runner
-from hub.integrations.executions.store import NewExecution, claim_of, insert_executions, waiting_integrations
+from hub.integrations.executions.store import NewExecution, insert_executions
 from hub.integrations.pipeline.call import Tools
 from hub.integrations.transports.http import RestTransport
 from hub.integrations.transports.interface import Prepared
@@ -159,7 +162,26 @@ def test_what_waits_behind_a_crowd_is_found_however_many_rows_the_crowd_has(worl
             ])  # fmt: skip
         assert waiting_integrations(conn, after=UUID(int=0), limit=10) == ids
         assert waiting_integrations(conn, after=ids[1], limit=2) == ids[2:4]
-        rows = claim_of(conn, ids[1:], owner="worker", limit=7, each=2, lease=60)
+        rows = claim_of(conn, ids[1:], owner="worker", limit=7, each=2, max_bytes=1_000_000, lease=60)
         assert len(rows) == 7
         assert {row.integration_id for row in rows} == set(ids[1:])
         assert all((row.fence, row.attempt, row.input) == (1, 1, "{}") for row in rows)
+
+
+def test_large_inputs_are_claimed_a_few_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claiming, "_MAX_BYTES", 10_000)
+    integration = world.create("http://127.0.0.1:9", name="large", operations={"op": {"path": "/"}})
+    of = UUID(hex=integration["id"].removeprefix("int_"))
+    text = json.dumps({"body": "x" * 4_000})
+    with world.engine.begin() as conn:
+        insert_executions(conn, world.tenant_id, "http", [
+            NewExecution(new_uuid(), of, "op", text) for _ in range(6)
+        ])  # fmt: skip
+    source = world.source()
+    claims = [source.claim(100) for _ in range(3)]
+    # Of what is too large for all of the room one is taken at a time.
+    assert [len(jobs) for jobs, _ in claims] == [2, 1, 0]
+    assert claims[-1] == ([], False), "nothing more is to be looked for until there is room"
+    for jobs, _ in claims[:2]:
+        source.hand_back(jobs)()
+    assert len(source.claim(100)[0]) == 2

@@ -93,8 +93,11 @@ def read(form: MessagingOperation, given: Mapping[str, Any], at: str, faults: li
     if text is None and html is None:
         faults.append(FieldError(at, "must have `text` or `html`"))
     extra = given.get("headers", {})
+    if not isinstance(extra, dict):
+        faults.append(FieldError(f"{at}.headers", "must be an object of texts"))
+        extra = {}
     headers: dict[str, str] = {}
-    for name, value in {**form.headers, **(extra if isinstance(extra, dict) else {})}.items():
+    for name, value in {**form.headers, **extra}.items():
         if not _OWN_HEADER.fullmatch(name):
             text_ = "is not a header that a mail may add; X-… ones, References and a few others are"
             faults.append(FieldError(f"{at}.headers.{name}", text_))
@@ -142,10 +145,14 @@ def send(
 ) -> bytes:
     """Connect, log in and send; without a mail only the first two."""
     with _asking(), contextlib.closing(_Smtp(way, implicit=implicit, helo=helo)) as server:
-        server.connect(way.host, way.port)
+        code, said = server.connect(way.host, way.port)
+        if code != 220:
+            raise _verdict(code, said)
         way.trace.phase = Phase.WAIT
         server.ehlo_or_helo_if_needed()
         if way.context is not None and not implicit:
+            if not server.has_extn("starttls"):
+                raise Verdict(ErrorClass.TLS, "The server does not offer STARTTLS.")
             context: Any = way
             server.starttls(context=context)
             way.trace.phase = Phase.WAIT
@@ -177,14 +184,25 @@ def send(
 
 def _log_in(server: _Smtp, username: str, password: Secret) -> None:
     try:
-        server.login(username, password.reveal())
+        server.login(_Utf8(username), _Utf8(password.reveal()))
     except smtplib.SMTPException as error:
-        if type(error) is not smtplib.SMTPException:
+        if type(error) not in {smtplib.SMTPException, smtplib.SMTPNotSupportedError}:
             raise
-        # Its own class is for what has no other: no mechanism in common, or a dialogue without end.
+        # The first is for what has no other: no mechanism in common, or a dialogue without end.
         raise Verdict(
             ErrorClass.UNAUTHORIZED, "The server offers no login that the hub has (PLAIN, LOGIN or CRAM-MD5)."
         ) from None
+
+
+class _Utf8(str):
+    """A text of a login. Smtplib asks for its ASCII form, but servers expect UTF-8 (RFC 4616, 2)."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """As UTF-8, whatever is asked for."""
+        del encoding
+        return super().encode("utf-8", errors)
 
 
 class _Smtp(smtplib.SMTP):
@@ -205,6 +223,15 @@ class _Smtp(smtplib.SMTP):
     @file.setter
     def file(self, value: Any) -> None:
         self._file = None if value is None else _Bounded(value)
+
+    def auth(self, mechanism: str, authobject: Any, *, initial_response_ok: bool = True) -> tuple[int, bytes]:
+        """As smtplib's, with texts that need not be ASCII."""
+
+        def answer(challenge: Any = None) -> Any:
+            said = authobject(challenge)
+            return None if said is None else _Utf8(said)
+
+        return super().auth(mechanism, answer, initial_response_ok=initial_response_ok)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> Any:
         del host, port, timeout
@@ -243,7 +270,7 @@ def _asking() -> Iterator[None]:
         ) from None
     except smtplib.SMTPNotSupportedError:
         raise Verdict(
-            ErrorClass.TLS, "The server does not offer what is needed (STARTTLS, AUTH or SMTPUTF8)."
+            ErrorClass.PROVIDER_ERROR, "The server takes no addresses beyond ASCII (it has no SMTPUTF8)."
         ) from None
     except smtplib.SMTPAuthenticationError as error:
         if 400 <= error.smtp_code < 500 and error.smtp_code != 432:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import socket
 import ssl
@@ -10,6 +12,7 @@ from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as MAIL_POLICY
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -43,6 +46,7 @@ from tests.integration.integrations.transports.message_peers import (
 )
 from tests.integration.integrations.transports.mqtt_sessions import SessionBroker
 from tests.integration.integrations.transports.relay import Relay, relaying
+from tests.integration.net.hostile import Behaviour, Server
 from tests.support.waiting import until
 
 AUTHORITY = trustme.CA()
@@ -804,6 +808,91 @@ def test_a_mail_server_without_a_login_for_passwords_refuses_the_credentials(
         outcome = caller_of(f"smtp://127.0.0.1:{box.port}", MAIL, tls=tls()).call("fixed", {"text": "x"})
         assert (outcome.error_class, box.envelopes) == (ErrorClass.UNAUTHORIZED, [])
         assert "PLAIN" in outcome.message
+
+
+@pytest.mark.parametrize(("user", "password"), [(USER, "pässwört"), ("jürgen", PASSWORD)])
+@pytest.mark.parametrize("left_out", ["PLAIN", "LOGIN"])
+def test_a_login_may_have_any_letters(
+    monkeypatch: pytest.MonkeyPatch, user: str, password: str, left_out: str
+) -> None:
+    monkeypatch.setattr(message_peers, "USER", user)
+    monkeypatch.setattr(message_peers, "PASSWORD", password)
+    monkeypatch.setattr(message_peers, "SMTP", partial(SMTP, auth_exclude_mechanism=[left_out]))
+    with running_smtp(server_context()) as box:
+        url = f"smtp://127.0.0.1:{box.port}"
+        assert caller_of(url, MAIL, basic(user, password), tls=tls()).probe().ok
+        refused = caller_of(url, MAIL, basic(user, "wröng"), tls=tls()).probe()
+        assert (refused.error_class, refused.message) == (
+            ErrorClass.UNAUTHORIZED,
+            "The server refused the login (535).",
+        )
+
+
+def mail_talk(greeting: str, offers: str = "", **answers: str) -> Behaviour:
+    """A mail server that says what it is told to.
+
+    Args:
+        greeting: its first line.
+        offers: an extension.
+        answers: by command; to all else 250.
+    """
+
+    def behave(server: Server, sock: socket.socket) -> None:
+        sock.sendall(f"{greeting}\r\n".encode())
+        stream = sock.makefile("rb")
+        while line := stream.readline():
+            server.requests.append(line)
+            command = line[:4].decode("ascii", "replace").strip().upper()
+            said = f"250-test\r\n250 {offers or 'HELP'}" if command == "EHLO" else "250 OK"
+            sock.sendall(f"{answers.get(command, said)}\r\n".encode())
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("greeting", "error_class"),
+    [
+        ("421 4.7.0 too many connections, try again later", ErrorClass.PROVIDER_BUSY),
+        ("554 5.7.1 blocked, see https://block.example/", ErrorClass.PROVIDER_ERROR),
+    ],
+)
+@pytest.mark.parametrize("closes", [True, False], ids=["closes", "stays"])
+def test_a_mail_server_that_refuses_the_connection_is_heard(
+    greeting: str, error_class: ErrorClass, closes: bool
+) -> None:
+    talk = mail_talk(greeting, EHLO="503 5.5.1 bad sequence of commands")
+    with Server(
+        (lambda _, sock: sock.sendall(f"{greeting}\r\n".encode())) if closes else talk
+    ).running() as peer:
+        caller = caller_of(f"smtp://127.0.0.1:{peer.port}", MAIL, Credentials(), settings={"tls": "disable"})
+        outcome = caller.call("fixed", {"text": "x"})
+    code, _, text = greeting.partition(" ")
+    assert (outcome.error_class, outcome.message, peer.requests) == (
+        error_class,
+        f"SMTP: {text} ({code}).",
+        [],
+    )
+
+
+def test_what_a_mail_server_lacks_has_its_class() -> None:
+    with Server(mail_talk("220 hi"), tls=server_context()).running() as peer:
+        url = f"smtps://127.0.0.1:{peer.port}"
+        login = caller_of(url, MAIL, tls=tls()).probe()
+        assert (login.error_class, "offers no login" in login.message) == (ErrorClass.UNAUTHORIZED, True)
+        caller = caller_of(url, MAIL, Credentials(), tls=tls())
+        for to in ("b@exämple.org", "ü@example.org"):
+            outcome = caller.call("send", {"to": to, "text": "x"})
+            assert (outcome.error_class, "SMTPUTF8" in outcome.message) == (ErrorClass.PROVIDER_ERROR, True)
+
+
+def test_a_login_by_digest_is_over_utf_8() -> None:
+    challenge = b"<1896.697170952@postoffice.test>"
+    asks = f"334 {base64.b64encode(challenge).decode()}"
+    with Server(mail_talk("220 hi", "AUTH CRAM-MD5", AUTH=asks), tls=server_context()).running() as peer:
+        caller_of(f"smtps://127.0.0.1:{peer.port}", MAIL, basic("jürgen", "pässwört"), tls=tls()).probe()
+        [at] = [number for number, line in enumerate(peer.requests) if line.startswith(b"AUTH")]
+        digest = hmac.new("pässwört".encode(), challenge, "md5").hexdigest()
+        assert base64.b64decode(peer.requests[at + 1]) == f"jürgen {digest}".encode()
 
 
 def test_mail_to_a_refused_address_is_not_dialled(mail_server: tuple[str, Mailbox]) -> None:

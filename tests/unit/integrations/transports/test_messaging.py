@@ -175,6 +175,8 @@ def test_without_its_package_mqtt_says_what_to_install(monkeypatch: pytest.Monke
         ({"to": "a@b.example", "text": "", "headers": {"X-A": "b\nBcc: x"}}, "input.headers.X-A"),
         ({"to": "a@b.example", "text": "", "headers": {"Bcc": "x@y.example"}}, "input.headers.Bcc"),
         ({"to": "a@b.example", "text": "", "headers": {"X-A\n": "b"}}, "input.headers.X-A\n"),
+        ({"to": "a@b.example", "text": "", "headers": "X-A: b"}, "input.headers"),
+        ({"to": "a@b.example", "text": "", "headers": None}, "input.headers"),
         ({"to": "a@b.example", "text": "", "attachments": [{"name": "../x", "base64": ""}]}, "input.attachments.0.name"),
         ({"to": "a@b.example", "text": "", "attachments": [{"name": "x\r\ny", "base64": ""}]}, "input.attachments.0.name"),
         ({"to": "a@b.example", "text": "", "attachments": [{"name": "x", "base64": "?"}]}, "input.attachments.0.base64"),

@@ -3,8 +3,9 @@
 Promises: a caller with a living token never waits for anything but memory, not even when it is being renewed; a caller
 without one waits a few seconds at most, and is then told when to ask again (`NotYet`) or that a person has to act
 (`NeedsReauth`); in one process at most one thread works on a grant, however many ask; a token endpoint that hangs takes
-a few threads of this keeper and none of its callers'. A token that was replaced or taken back elsewhere is noticed
-within seconds. Leaves to others: what becomes of a call without credentials.
+a few threads of this keeper and none of its callers', and however many of one tenant's hang, others get theirs. A token
+that was got, replaced or taken back elsewhere is noticed within seconds by whoever asks. Leaves to others: what becomes
+of a call without credentials.
 """
 
 from __future__ import annotations
@@ -49,9 +50,14 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 5.0
 #: How long a caller without a token waits for one.
 PATIENCE_SECONDS = 3.0
+#: How long one waits for a look where the answer would be "later" without it: others may have got a token meanwhile.
+_GLANCE_SECONDS = 0.5
+#: Nobody is told to come back later than this, or half as much again: a token may be there long before the provider's
+#: rest is over.
+_LONGEST_WAIT_SECONDS = 40.0
 #: A token that is refused within this time of its birth is kept: a newer one would be refused as well.
 TOO_YOUNG_SECONDS = 30.0
-_THREADS = 16
+_THREADS = 32
 _THREADS_FOR_ONE_HOST = 4
 _MAX_SLOTS = 10_000
 _POLL_SECONDS = 0.1
@@ -130,7 +136,8 @@ class Grants:
         self._patience = patience
         self._lock = threading.Lock()
         self._slots: dict[tuple[UUID, str], _Slot] = {}
-        self._busy: Counter[str] = Counter()
+        #: Threads at work, each counted for its host and for its tenant.
+        self._busy: Counter[str | UUID] = Counter()
         self._closing = threading.Event()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hub-grant")
 
@@ -142,7 +149,7 @@ class Grants:
             NeedsReauth: a person has to act first.
             NotFound: the integration was deleted.
         """
-        deadline = self._clock.monotonic() + self._patience
+        begun = self._clock.monotonic()
         with self._lock:
             slot = self._slot(holder)
             while True:
@@ -151,17 +158,18 @@ class Grants:
                 if granted is not None and now < slot.look_at:
                     return granted
                 told = slot.verdict if now < slot.verdict_until else None
-                if not slot.working and (now >= slot.look_at if granted is not None else told is None):
+                if not slot.working and (now >= slot.look_at or (granted is None and told is None)):
                     self._begin(slot, holder)
                 if granted is not None:
                     return granted
-                if told is not None and not slot.working:
-                    raise _again(told, slot.verdict_until - now)
+                deadline = begun + (self._patience if told is None else _GLANCE_SECONDS)
+                if told is not None and not (slot.working and now < deadline):
+                    raise self._again(told, slot.verdict_until - now)
                 if now >= deadline or self._closing.is_set():
                     raise NotYet(
                         "A token is being got; the provider has not answered yet.", self._spread(1.0)
                     )
-                # While nobody works on it, this provider has too many threads already: look whether that is over.
+                # While nobody works on it, its provider or tenant has enough threads: look whether that is over.
                 slot.changed.wait(min(deadline - now, inf if slot.working else _POLL_SECONDS))
 
     def rejected(self, holder: Holder, version: int) -> bool:
@@ -232,15 +240,21 @@ class Grants:
         return slot
 
     def _begin(self, slot: _Slot, holder: Holder) -> None:
-        """Have a thread look at the grant, unless this provider has enough of them. Under the lock."""
-        host = _host(holder)
-        if self._closing.is_set() or self._busy[host] >= _THREADS_FOR_ONE_HOST:
-            return
-        self._busy[host] += 1
-        slot.working = True
-        self._threads.submit(self._work, slot, holder, host)
+        """Have a thread look at the grant, unless its provider or tenant has enough of them. Under the lock.
 
-    def _work(self, slot: _Slot, holder: Holder, host: str) -> None:
+        A tenant may have as many as are free: half of them when it is alone, and there are some left for the next.
+        """
+        host = _host(holder)
+        share: Counter[str | UUID] = Counter((host, holder.tenant_id))
+        free = _THREADS - self._busy.total() // 2
+        enough = self._busy[holder.tenant_id] >= free or self._busy[host] >= _THREADS_FOR_ONE_HOST
+        if self._closing.is_set() or enough:
+            return
+        self._busy += share
+        slot.working = True
+        self._threads.submit(self._work, slot, holder, share)
+
+    def _work(self, slot: _Slot, holder: Holder, share: Counter[str | UUID]) -> None:
         verdict: HubError | None = None
         look_in = LOOK_SECONDS
         try:
@@ -259,7 +273,7 @@ class Grants:
             slot.verdict_until = now + (verdict.due_in if isinstance(verdict, NotYet) else LOOK_SECONDS)
             slot.look_at = now + look_in
             slot.working = False
-            self._busy[host] -= 1
+            self._busy -= share
             slot.changed.notify_all()
 
     def _settle(self, slot: _Slot, holder: Holder) -> float:
@@ -316,6 +330,12 @@ class Grants:
                 slot.changed.notify_all()
         return live
 
+    def _again(self, told: HubError, left: float) -> HubError:
+        """An error of one's own: a traceback that several threads write to grows for ever."""
+        if isinstance(told, NotYet):
+            return NotYet(told.detail, max(min(left, self._spread(_LONGEST_WAIT_SECONDS)), 0.1))
+        return type(told)(told.detail)
+
     def _spread(self, seconds: float) -> float:
         """So much or a little more: those who wait do not come back all at once."""
         return seconds * (1 + 0.5 * self.rng.random())
@@ -328,8 +348,3 @@ def _known(granted: Granted | None) -> tuple[int, Secret] | None:
 def _host(holder: Holder) -> str:
     url = str(holder.parameters.get("token_url") or holder.base_url)
     return urlsplit(url).netloc
-
-
-def _again(told: HubError, left: float) -> HubError:
-    """An error of one's own: a traceback that several threads write to grows for ever."""
-    return NotYet(told.detail, max(left, 0.1)) if isinstance(told, NotYet) else type(told)(told.detail)

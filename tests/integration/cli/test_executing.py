@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -283,3 +284,44 @@ def test_a_fixture_outlives_its_definition(
     gone = hub("executions", "record", execution, str(tmp_path / "b.json"))
     assert gone.code == 0
     assert json.loads((tmp_path / "b.json").read_text())["integration"] == crm["id"]
+
+
+def test_what_the_steps_of_that_time_made_is_recorded(
+    hub: Hub, crm: dict[str, Any], world: World, tmp_path: Path
+) -> None:
+    def steps(source: str) -> None:
+        operation = {
+            "method": "POST",
+            "path": "/users",
+            "request_transform": [{"set": {"body.from": source}}],
+        }
+        world.call("PATCH", f"/integrations/{crm['id']}", json={"operations": {"make_user": operation}})
+
+    steps("then")
+    execution = world.execute(crm["id"], "make_user", body={"name": "Ada"})
+    world.run_executions()
+    steps("now")
+    late = hub("executions", "record", execution, str(tmp_path / "a.json"))
+    assert (late.code, "what was sent is recorded" in late.err) == (0, True)
+    payload = json.loads((tmp_path / "a.json").read_text())["request"]["payload"]
+    assert payload == {"name": "Ada", "from": "then"}
+    found = hub("integrations", "check", str(tmp_path / "a.json"))
+    assert (found.code, "payload.from: 'then'" in found.out) == (1, True)
+
+
+def test_an_execution_without_the_input_of_its_operation_is_not_recorded(
+    hub: Hub, crm: dict[str, Any], world: World, tmp_path: Path
+) -> None:
+    world.call("PATCH", f"/integrations/{crm['id']}", json={"data_policy": {"store": "none"}})
+    execution = world.execute(crm["id"])
+    world.run_executions()
+    nothing = hub("executions", "record", execution, str(tmp_path / "a.json"))
+    assert (nothing.code, "keeps no input" in nothing.err) == (1, True)
+    world.call("PATCH", f"/integrations/{crm['id']}", json={"data_policy": {"store": "all"}})
+    started = world.execute(crm["id"])
+    world.run_executions()
+    flow = UUID(hex=started.removeprefix("exe_"))
+    world.sql("UPDATE hub.execution SET flow_id = id WHERE id = :id", id=flow)
+    event = hub("executions", "record", started, str(tmp_path / "b.json"))
+    assert (event.code, "A flow started" in event.err) == (1, True)
+    assert list(tmp_path.iterdir()) == []

@@ -94,6 +94,8 @@ class Exchange(BaseAdapter):
         self._cancellation = cancellation
         self.phase = Phase.DNS
         self.received = Received()
+        self.taken = False
+        """The request that was asked for is over: a redirect made another one of it."""
 
     def send(self, request: PreparedRequest, *_args: Any, **_options: Any) -> Response:
         """Make one request and read its answer; `requests`' options of its own have no effect."""

@@ -22,13 +22,14 @@ from hub.core.headers import is_refused, is_token
 from hub.net import faults
 from hub.net.exchange import Exchange, verdict_of
 from hub.net.identity import context as tls_context
-from hub.net.outcome import ErrorClass, Outcome, classify_status, status_message
+from hub.net.outcome import NEVER_SENT, ErrorClass, Outcome, classify_status, status_message
 from hub.net.pool import ConnectionPool
 from hub.net.redirects import MAX_FOLLOWED, next_hop
 from hub.net.sockets import Deadline, TlsContext
 
 if TYPE_CHECKING:
     from hub.net.cancellation import Cancellation
+    from hub.net.exchange import Received
     from hub.net.identity import TlsIdentity
     from hub.net.policy import AddressPolicy
 
@@ -37,6 +38,11 @@ USER_AGENT = "Integration-Hub/1"
 _ALPN = ("http/1.1",)
 
 Auth = Callable[[PreparedRequest], PreparedRequest]
+
+# What says that a request did not arrive, or had no effect: classes (a fault of ours came before its request), and
+# statuses that refuse it.
+_UNTAKEN_CLASSES = NEVER_SENT | {ErrorClass.INTERNAL}
+_UNTAKEN_STATUSES = frozenset({401, 407, 429, 503})
 
 #: A URL without anything that has to be quoted, with a path.
 _SPELLED_OUT = re.compile(r"https?://[^/?#]+/(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
@@ -112,7 +118,9 @@ class GuardedSession:
             deadline: in place of `timeout`, for calls that share one (pages of a list).
 
         Returns:
-            The outcome; also for every fault of network, address, answer or authentication object.
+            The outcome; also for every fault of network, address, answer or authentication object. A request that
+            was answered by a redirect and then became another one (RFC 9110, 15.4) was taken: what befalls the
+            other one is never told as if the first had not arrived, but as `protocol`, without a status.
         """
         begun = time.perf_counter()
         exchange = Exchange(self, pool_key, deadline or Deadline(timeout), max_body, identity, cancellation)
@@ -123,6 +131,8 @@ class GuardedSession:
         except Exception as error:  # noqa: BLE001 - an authentication object may raise anything
             cancelled = cancellation is not None and cancellation.cancelled
             verdict = faults.CANCELLED if cancelled else verdict_of(error, exchange.phase)
+        if exchange.taken:
+            verdict = _of_taken(exchange.received, *verdict)
         return exchange.received.outcome(*verdict, begun)
 
     def _run(
@@ -169,9 +179,24 @@ class GuardedSession:
                 # What a failure means is in its status and headers, which came whole.
                 return error_class, status_message(status)
             hops_left -= 1
+            exchange.taken |= hop.method != method
             method, url, headers, params = hop.method, hop.url, hop.headers, None
             data, json = (data, json) if hop.keep_body else (None, None)
             auth = auth if hop.keep_auth else None
+
+
+def _of_taken(
+    received: Received, error_class: ErrorClass | None, message: str
+) -> tuple[ErrorClass | None, str]:
+    """The verdict over a request that a redirect answered, by what came of the request that followed.
+
+    Whoever reads that this one did not arrive, or was refused, would make the first one again.
+    """
+    if error_class is None or error_class is ErrorClass.CANCELLED:
+        return error_class, message
+    if error_class in _UNTAKEN_CLASSES or received.status in _UNTAKEN_STATUSES:
+        received.status, error_class = None, ErrorClass.PROTOCOL
+    return error_class, f"The request was answered by a redirect, which led to a failure: {message}"
 
 
 def _prepare(

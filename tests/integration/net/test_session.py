@@ -6,13 +6,17 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pytest
 from requests import PreparedRequest
 from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
-from hub.net import AddressPolicy, GuardedSession
+from hub.db.states import State
+from hub.integrations.pipeline.retry import RetryPolicy, next_attempt
+from hub.net import AddressPolicy, GuardedSession, Outcome
 from hub.net.outcome import ErrorClass as E
 from hub.net.outcome import classify_status
 from tests.integration.net.conftest import LOOPBACK
@@ -225,6 +229,89 @@ def test_a_redirect_within_the_origin_keeps_credentials_and_turns_a_post_into_a_
     assert b"Authorization" in server.requests[1]
     assert server.requests[1].endswith(b"\r\n\r\n")
     assert server.connections == 1
+
+
+def _refuses(status: int) -> bytes:
+    return b"HTTP/1.1 %d No\r\nRetry-After: 3\r\nContent-Length: 3\r\n\r\nwhy" % status
+
+
+def _decided(outcome: Outcome, *, idempotent: bool) -> State:
+    """What follows a call."""
+    now = datetime.now(UTC)
+    return next_attempt(RetryPolicy(), outcome, 0, now, Random(1), idempotent=idempotent).state
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+@pytest.mark.parametrize(
+    "to",
+    ["http://127.0.0.1:{dead}/", "http://nowhere.invalid/", "https://127.0.0.1:{port}/", "http://10.0.0.1/"],
+    ids=["refused", "no name", "no TLS", "not allowed"],
+)
+def test_a_post_that_a_redirect_answered_is_never_told_as_one_that_did_not_arrive(
+    session: GuardedSession, status: int, to: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        dead = unused.getsockname()[1]
+
+    def behave(server: Server, sock: socket.socket) -> None:
+        if server.read_request(sock):
+            sock.sendall(_moved(to.format(dead=dead, port=server.port), status))
+
+    with Server(behave).running() as server:
+        outcome = session.call("POST", server.url, json={"order": 1}, follow_redirects=1, timeout=5)
+    assert (outcome.status, outcome.error_class) == (None, E.PROTOCOL)
+    assert outcome.message.startswith("The request was answered by a redirect, which led to a failure: ")
+    assert _decided(outcome, idempotent=False) is State.FAILED
+    assert _decided(outcome, idempotent=True) is State.DUE
+
+
+@pytest.mark.parametrize("refusal", [401, 407, 429, 503])
+def test_a_refusal_after_a_redirect_is_none_of_the_post_that_the_redirect_answered(
+    session: GuardedSession, refusal: int
+) -> None:
+    with Server(answers(_moved("/busy", 303), _refuses(refusal))).running() as server:
+        outcome = session.call("POST", server.url, json={"order": 1}, follow_redirects=1)
+    assert (outcome.status, outcome.error_class) == (None, E.PROTOCOL)
+    assert (outcome.body, outcome.headers["retry-after"]) == (b"why", "3")
+    assert str(refusal) in outcome.message
+    assert _decided(outcome, idempotent=False) is State.FAILED
+    assert _decided(outcome, idempotent=True) is State.DUE
+
+
+def test_a_fault_of_ours_after_a_redirect_does_not_repeat_the_post_that_the_redirect_answered(
+    session: GuardedSession,
+) -> None:
+    def auth(request: PreparedRequest) -> PreparedRequest:
+        if request.method == "GET":
+            raise KeyError
+        return request
+
+    with Server(answers(_moved("/next"), OK)).running() as server:
+        outcome = session.call("POST", server.url, auth=auth, follow_redirects=1)
+    assert (outcome.status, outcome.error_class) == (None, E.PROTOCOL)
+    assert _decided(outcome, idempotent=False) is State.FAILED
+
+
+@pytest.mark.parametrize(("answer", "error_class"), [(404, E.HTTP_4XX), (500, E.HTTP_5XX)])
+def test_another_failure_after_a_redirect_is_what_its_status_says(
+    session: GuardedSession, answer: int, error_class: E
+) -> None:
+    with Server(answers(_moved("/gone"), _refuses(answer))).running() as server:
+        outcome = session.call("POST", server.url, follow_redirects=1)
+    assert (outcome.status, outcome.error_class) == (answer, error_class)
+    assert outcome.message == (
+        f"The request was answered by a redirect, which led to a failure: The answer was status {answer}."
+    )
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 307), ("POST", 308), ("GET", 303), ("PUT", 302)])
+def test_a_redirect_that_keeps_the_method_has_taken_nothing(
+    session: GuardedSession, method: str, status: int
+) -> None:
+    with Server(answers(_moved("/busy", status), _refuses(429))).running() as server:
+        outcome = session.call(method, server.url, follow_redirects=1)
+    assert (outcome.status, outcome.error_class) == (429, E.HTTP_4XX)
+    assert outcome.message == "The answer was status 429."
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,18 @@ def _verdict(error: Exception) -> Verdict:
     return sqlstates.error(error_class, f"MySQL: {text} ({number}, {sqlstate}).", sqlstate, details)
 
 
+def unfit(value: Any) -> str | None:
+    """Why a value cannot be sent; None when it can."""
+    if isinstance(value, list):
+        return "is a list, which MySQL has not"
+    if isinstance(value, datetime):
+        try:
+            _text(value)
+        except OverflowError:
+            return "is outside of the years 1 to 9999 in UTC"
+    return None
+
+
 def _literal(value: Any) -> str:  # noqa: PLR0911 - one line a type
     """A value as a literal in which no character of it means anything."""
     if value is None:

@@ -35,11 +35,14 @@ class Rows:
         """The columns of what follows. A name that appears again gets a number (`id`, `id_2`), so that none is lost."""
         self._columns = []
         taken: set[str] = set()
+        # Where each name's numbers have got to: no name is tried twice, whatever a server calls its columns.
+        numbers: dict[str, int] = {}
         for column in columns:
-            unique, number = column, 1
+            unique, number = column, numbers.get(column, 1)
             while unique in taken:
                 number += 1
                 unique = f"{column}_{number}"
+            numbers[column] = number
             taken.add(unique)
             self._columns.append(unique)
 

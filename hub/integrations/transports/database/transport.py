@@ -108,9 +108,9 @@ class DatabaseTransport(Transport):
         values, faults = parameters.read(read.names, form.parameters, given, field)
         if dialect == "mysql":
             faults += [
-                FieldError(f"{field}.parameters.{name}", "is a list, which MySQL has not")
+                FieldError(f"{field}.parameters.{name}", text)
                 for name, value in values.items()
-                if isinstance(value, list)
+                if (text := mysql.unfit(value)) is not None
             ]
         if faults:
             raise Invalid.of(faults)

@@ -3,9 +3,11 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from hub.core.errors import Invalid
 from hub.integrations import extras
 from hub.integrations.transports.database import DatabaseTransport, parameters, statement
 from hub.integrations.transports.database.address import parse as parse_address
@@ -15,6 +17,7 @@ from hub.integrations.transports.database.rows import Rows, json_value
 from hub.integrations.transports.database.scram import Scram, ScramFault, prepare
 from hub.integrations.transports.database.sqlstates import classify
 from hub.integrations.transports.dialled import Verdict
+from hub.integrations.transports.interface import Connection
 from hub.net.outcome import ErrorClass
 
 PG: statement.Dialect = "postgresql"
@@ -202,6 +205,40 @@ def test_the_answer_keeps_to_its_caps_with_its_last_byte() -> None:
         rows.body()
 
 
+class Name(str):
+    """The name of a column; counts how often one is looked up."""
+
+    __slots__ = ()
+    lookups = 0
+
+    def __hash__(self) -> int:
+        Name.lookups += 1
+        return super().__hash__()
+
+    def __format__(self, spec: str) -> str:
+        Name.lookups += 1  # for the name that is made of it
+        return super().__format__(spec)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a"] * 3000,
+        [f"a_{number}" for number in range(2, 1500)] + ["a"] * 1500,
+        ["a", "a_2", "a"] * 1000,
+        ["a" + "_2" * (number % 60) for number in range(3000)],
+    ],
+    ids=["equal", "taken before", "in turns", "nested"],
+)
+def test_names_of_columns_take_a_time_that_grows_with_their_number(names: list[str]) -> None:
+    rows = Rows(1, 1_000_000)
+    Name.lookups = 0
+    rows.name([Name(name) for name in names])
+    assert Name.lookups < 8 * len(names)
+    rows.add(range(len(names)))
+    assert len(json.loads(rows.body())["rows"][0]) == len(names)
+
+
 @pytest.mark.parametrize(
     "text",
     ["1e400", "0.12345678901234567890123", "9" * 5000, '{"a": [1.10, "\\ud800", "ü"]}', "[" * 90 + "]" * 90],
@@ -224,6 +261,29 @@ def test_what_is_no_json_is_in_the_answer_as_a_text(text: str) -> None:
     rows.name(["a"])
     rows.add([json_value(text)])
     assert json.loads(rows.body())["rows"] == [{"a": text}]
+
+
+@pytest.mark.parametrize(
+    "value", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+02:00"], ids=["above", "below"]
+)
+def test_a_time_that_is_no_date_in_utc_is_refused_for_mysql(value: str) -> None:
+    transport = DatabaseTransport()
+    form = transport.operation_form(sql="SELECT :t, :d", parameters={"t": {"type": "timestamp"}})
+    given = {"parameters": {"t": value, "d": value}}
+
+    def prepared(url: str) -> Any:
+        connection = Connection(
+            id=UUID(int=1), tenant_id=UUID(int=2), base_url=url, headers={}, settings=transport.settings_form(),
+            operations={"do": form}, follow_redirects=0, tls=None, pool_key="k",
+        )  # fmt: skip
+        return transport.prepare(connection, "do", given)
+
+    with pytest.raises(Invalid) as caught:
+        prepared("mysql://h/db")
+    assert [(fault.path, fault.message) for fault in caught.value.fields] == [
+        ("input.parameters.t", "is outside of the years 1 to 9999 in UTC")
+    ]
+    assert write(prepared("postgresql://h/db").wire.values["t"]) == value.encode()
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from hub.access.principal import Principal
 from hub.api.schemas import Input, Preview
-from hub.transforms import Sandbox, preview
+from hub.transforms import Sandbox, acting_for, preview
 from hub.web.auth import requires
+from hub.web.services import Hub
 
 router = APIRouter(tags=["Transformations"])
 
@@ -28,7 +29,8 @@ class PreviewIn(Input):
 
 
 @router.post("/transformations/preview")
-def preview_transformation(body: PreviewIn, _caller: Caller, request: Request) -> Preview:
+def preview_transformation(body: PreviewIn, caller: Caller, hub: Hub, request: Request) -> Preview:
     """What a filter and steps make of a sample, step by step. Nothing is stored."""
     sandbox: Sandbox = request.app.state.sandbox
-    return Preview(**preview(body.filter, body.transformations, body.sample, sandbox))
+    with hub.slow.place(caller.tenant_id), acting_for(caller.tenant_id):
+        return Preview(**preview(body.filter, body.transformations, body.sample, sandbox))

@@ -17,6 +17,7 @@ from hub.flows.checking import check
 from hub.flows.schemas import Flow, FlowIn, FlowTest, FlowTestIn, FlowUpdate
 from hub.integrations.executions.accepting import Caller, Refused, check_access, note_refusal
 from hub.integrations.services import Bench, Workshop
+from hub.transforms import acting_for
 from hub.web.answers import answer_with_etag
 from hub.web.auth import requires
 from hub.web.etags import check_version
@@ -43,7 +44,8 @@ def create_flow(body: FlowIn, caller: Writer, hub: Hub, workshop: Workshop, requ
     log tells.
     """
     values = body.model_dump()
-    check(values, workshop.sandbox)
+    with hub.slow.place(caller.tenant_id), acting_for(caller.tenant_id):
+        check(values, workshop.sandbox)
     with hub.engine.begin() as conn:
         values["integration_id"] = _target(
             conn, hub, workshop, caller, values.pop("integration"), body.operation
@@ -95,7 +97,8 @@ def change_flow(
     """Change a flow, pause or resume it; what is left out stays. While it is paused, events pass it by."""
     # Of what is there, the whole: a rule without its defaults would be no rule.
     changes = body.model_dump(include=body.model_fields_set)
-    check(changes, workshop.sandbox)
+    with hub.slow.place(caller.tenant_id), acting_for(caller.tenant_id):
+        check(changes, workshop.sandbox)
     with hub.engine.begin() as conn:
         row = _find(conn, caller, flow_id)
         check_version(if_match, row.version)

@@ -19,6 +19,7 @@ from hub.core.ids import Kind, format_id, parse_id
 from hub.db.states import State
 from hub.integrations.executions.tracing import event_trace, trace_id_of
 from hub.queue.contracts import TaskName
+from hub.transforms import acting_for
 from hub.web.auth import requires
 from hub.web.paging import Page, PageRequest, Paging, page_of
 from hub.web.services import Hub
@@ -77,13 +78,13 @@ def _dry_run(
         else [t for t in every if t.takes(event.type)]
     )
     shown = asked[:_DRY_RUN_ENDPOINTS]
+    with hub.slow.place(caller.tenant_id), acting_for(caller.tenant_id):
+        results = dry_run(event, shown, state.sandbox, datetime.now(UTC))
     return schemas.DryRun(
         accepted=verdict.allowed,
         errors=[schemas.ReceiptField(path=f.path, message=f.message) for f in verdict.errors],
         warnings=[schemas.ReceiptField(path=f.path, message=f.message) for f in verdict.warnings],
-        endpoints=[
-            schemas.DryRunResult(**one) for one in dry_run(event, shown, state.sandbox, datetime.now(UTC))
-        ],
+        endpoints=[schemas.DryRunResult(**one) for one in results],
         others=len(every) - len(shown),
     )
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 #: The secrets that templates may name, beside the plain `values`.
 SECRET_NAMES = ("password", "key", "code")
 
-#: Characters that a cookie's value has as they are (RFC 6265, 4.1.1): the service gets back what it set.
-_COOKIE_SAFE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
+#: Characters that a cookie's value has as they are: the service gets back what it set (RFC 6265, 5.4), even where it
+#: should have set something else (4.1.1). A semicolon would end the value.
+_COOKIE_SAFE = "!\"#$%&'()*+,-./:<=>?@[\\]^_`{|}~"
 
 Template = Annotated[str, Field(max_length=8192)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,49}$")]

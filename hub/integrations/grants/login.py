@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from http.cookies import CookieError, SimpleCookie
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from hub.net.outcome import Outcome
     from hub.net.session import GuardedSession
 
+#: Before a name (RFC 9110, 5.6.2) and what it is set to: no comma of a date, and few of a value.
+_NEXT_COOKIE = re.compile(r", (?=[!#$%&'*+.^_`|~0-9A-Za-z-]+=)")
+_NO_LIFE = re.compile(r"max-age\s*=\s*(?:0+|-\d+)", re.IGNORECASE | re.ASCII)
+
 
 def log_in(session: GuardedSession, holder: Holder) -> Answer:
     """Make the login call. No redirect is followed; it takes up to 10 s.
@@ -57,7 +61,7 @@ def log_in(session: GuardedSession, holder: Holder) -> Answer:
         max_body=MAX_ANSWER_BYTES,
         pool_key=("grant", holder.tenant_id, holder.asked),
     )
-    return _read(outcome, settings, list(holder.secrets.values()))
+    return read_login(outcome, settings, list(holder.secrets.values()))
 
 
 def _named(holder: Holder) -> list[str]:
@@ -84,8 +88,14 @@ def _filled(value: Any, document: Mapping[str, str]) -> Any:
     return value
 
 
-def _read(outcome: Outcome, settings: LoginCallAuth, sent: list[Secret]) -> Answer:
-    """A login says what it likes when it refuses; 401 and 403 are the words that all of them know."""
+def read_login(outcome: Outcome, settings: LoginCallAuth, sent: list[Secret]) -> Answer:
+    """What a login's answer is. It says what it likes when it refuses; 401 and 403 are words that all of them know.
+
+    Args:
+        outcome: of the call.
+        settings: where the answer holds what.
+        sent: secrets that were in the request, which an answer may repeat.
+    """
     found = read_json(outcome)
     if outcome.error_class is not None:
         refusal = not_granted(outcome, None, sent, "token")
@@ -115,12 +125,17 @@ def _token(outcome: Outcome, found: Any, place: TokenPlace) -> Any:
 
 
 def _cookie(header: str, name: str) -> str | None:
-    """One cookie of `Set-Cookie` lines that were joined with commas; dates in them have commas too."""
-    for line in header.split(", "):
-        try:
-            jar = SimpleCookie(line)
-        except CookieError:
-            continue
-        if name in jar:
-            return jar[name].coded_value
-    return None
+    """The value of one cookie as it was set, quotes and all (RFC 6265, 5.2); None where it is only taken away.
+
+    Args:
+        header: `Set-Cookie` lines that were joined with commas; dates in them have commas too.
+        name: of the cookie. Where it is set more than once, the last one is it.
+    """
+    found = None
+    for line in _NEXT_COOKIE.split(header):
+        pair, *attributes = line.split(";")
+        key, _, value = pair.partition("=")
+        gone = any(_NO_LIFE.fullmatch(attribute.strip()) for attribute in attributes)
+        if key.strip() == name and value.strip() and not gone:
+            found = value.strip()
+    return found

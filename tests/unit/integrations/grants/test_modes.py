@@ -159,3 +159,10 @@ def test_a_session_token_stands_where_the_service_wants_it(
 ) -> None:
     signed = login_call.Carried({**LOGIN, "placement": placement}, {"access_token": Secret("t;1")})(request())
     assert signed.headers[expected[0]] == expected[1]
+
+
+def test_a_cookie_goes_back_as_it_was_set() -> None:
+    value = '"gAAA=="\'\\a,b|{c}%20'
+    placement = {"in": "cookie", "name": "sid", "template": "{{ token }}"}
+    signed = login_call.Carried({**LOGIN, "placement": placement}, {"access_token": Secret(value)})(request())
+    assert signed.headers["Cookie"] == f"c=1; sid={value}"

@@ -58,7 +58,7 @@ def apply_integrations(
         with hub.engine.begin() as conn:
             resumed = applying.apply(conn, hub.vault, caller.tenant_id, steps, by=caller.key_id)
             released = [
-                let_go(conn, step.current.id, step.definition, callable_again=resumed)
+                let_go(conn, step.current.id, step.definition, callable_again=step.current.id in resumed)
                 for step in steps
                 if step.current is not None and step.definition is not None
             ]

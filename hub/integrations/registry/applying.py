@@ -113,7 +113,7 @@ def plan(
 
 def apply(
     conn: Connection, vault: Vault, tenant_id: uuid.UUID, steps: Sequence[Step], *, by: uuid.UUID | None
-) -> bool:
+) -> set[uuid.UUID]:
     """Do what was planned, all of it or nothing.
 
     Args:
@@ -124,12 +124,15 @@ def apply(
         by: the API key; None: an operator.
 
     Returns:
-        Whether an integration may be called again that could not before: then ring.
+        The integrations that may be called again and could not before.
 
     Raises:
         Conflict: something was changed since it was planned.
     """
-    resumed = False
+    changed = [one.current.id for one in steps if one.current is not None and one.definition is not None]
+    # In one order for all, and before the tenant's row: nobody waits for a row of ours while we wait for theirs.
+    store.lock_integrations(conn, tenant_id, changed)
+    resumed = set()
     for step in steps:
         if step.definition is None:
             continue
@@ -140,7 +143,8 @@ def apply(
                 row = service.change(
                     conn, vault, step.current, step.definition, changed_by=by, action="integration.applied"
                 )
-                resumed |= service.resumes(step.current, row)
+                if service.resumes(step.current, row):
+                    resumed.add(row.id)
         except Conflict as error:
             raise Conflict(f"{step.name}: {error.detail}") from None
     return resumed

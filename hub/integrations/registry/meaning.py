@@ -309,9 +309,7 @@ def _check_secret(mode: Mode, name: str, secret: Secret, found: Meaning) -> None
         found.faults.append(FieldError(at, "must be printable ASCII characters only"))
 
 
-def _tls(
-    tls: dict[str, Any], found: Meaning, kept: frozenset[str], needs: set[str], *, new: bool
-) -> None:
+def _tls(tls: dict[str, Any], found: Meaning, kept: frozenset[str], needs: set[str], *, new: bool) -> None:
     certificate, key, ca = tls.get("certificate"), tls.get("key"), tls.get("ca")
     now = datetime.now(UTC)
     found.tls = {"certificate": None, "ca": None}

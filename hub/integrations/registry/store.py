@@ -70,6 +70,12 @@ def find_by_names(conn: Connection, tenant_id: uuid.UUID, names: Collection[str]
     return {row.name: row for row in conn.execute(query)}
 
 
+def lock_integrations(conn: Connection, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> None:
+    """Nobody else changes these until the transaction ends. Served by integration_pkey."""
+    chosen = select(integration.c.id).where(integration.c.tenant_id == tenant_id, integration.c.id.in_(ids))
+    conn.execute(chosen.order_by(integration.c.id).with_for_update())
+
+
 def update_integration(
     conn: Connection,
     tenant_id: uuid.UUID,

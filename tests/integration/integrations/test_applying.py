@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hub.access.scopes import Scope
@@ -157,3 +158,27 @@ def test_applying_wants_the_scope_and_stays_in_its_tenant(world: World, provider
 def _id(world: World) -> str:
     (only,) = world.call("GET", "/integrations").json()["data"]
     return str(only["id"])
+
+
+def test_declarations_in_another_order_at_the_same_time_do_not_wait_for_each_other(
+    world: World, provider: Provider
+) -> None:
+    names = ["a", "b", "c", "d"]
+
+    def declare(order: list[str], count: int) -> list[int]:
+        found = []
+        for n in range(count):
+            documents = [
+                {"name": name, "base_url": provider.url, "description": f"{order[0]} {n}"} for name in order
+            ]
+            found.append(
+                world.call("POST", "/integrations/apply", json={"integrations": documents}).status_code
+            )
+        return found
+
+    declare(names, 1)
+    with ThreadPoolExecutor(4) as threads:
+        orders = [names, names[::-1], names[1:] + names[:1], names[2:] + names[:2]]
+        found = [one for many in threads.map(lambda order: declare(order, 12), orders) for one in many]
+    assert set(found) <= {200, 409}, "one of them may have changed what the other had planned"
+    assert 200 in found

@@ -110,10 +110,12 @@ class Exchange(BaseAdapter):
         if parts.scheme not in {"http", "https"} or not host:
             raise EgressRefused("The address is not an http or https URL.")
         port = parts.port or (443 if secure else 80)
-        context = self._session.context_of(self._identity) if secure else None
-        # The context is the identity: connections of one are never another's.
-        key = (self._pool_key, context, host, port)
-        connection = self._session.pool.take(key) or Connection(self._session.policy, host, port, context)
+        # Not the context: those of many identities come and go, and each that an idle connection has stays in memory.
+        key = (self._pool_key, self._identity, secure, host, port)
+        connection = self._session.pool.take(key)
+        if connection is None:
+            context = self._session.context_of(self._identity) if secure else None
+            connection = Connection(self._session.policy, host, port, context)
         answer: Answer | None = None
         try:
             connection.begin(self._deadline, self._cancellation)

@@ -14,6 +14,7 @@ import trustme
 from hub.core.secret import Secret
 from hub.net import ClientCertificate, GuardedSession
 from hub.net.identity import TlsIdentity
+from hub.net.identity import context as tls_context
 from hub.net.outcome import ErrorClass as E
 from hub.net.outcome import Outcome
 from tests.integration.net.conftest import LOOPBACK
@@ -91,6 +92,19 @@ def test_each_call_shows_its_own_certificate_and_connections_are_kept_for_each(
         )
         assert _call(session, server, again).body == b"bob.test"
         assert server.connections == 3
+
+
+def test_connections_are_kept_when_the_context_of_their_identity_was_given_up(
+    session: GuardedSession, version: ssl.TLSVersion
+) -> None:
+    party = Party(version, ssl.CERT_REQUIRED)
+    identity = TlsIdentity(party.certificate("a.test"), party.ca)
+    with Server(_tells_who, tls=party.context).running() as server:
+        for _ in range(3):
+            assert _call(session, server, identity).body == b"a.test"
+            # As the calls of so many other identities would.
+            tls_context.cache_clear()
+    assert server.connections == 1
 
 
 def test_many_threads_show_each_their_own_certificate(

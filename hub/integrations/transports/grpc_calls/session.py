@@ -229,8 +229,9 @@ class Session:
                 trace=self._trace,
             )
 
-        # The context stands for the identity and for the way out's own authorities.
-        key = (self._connection.pool_key, place, self._way_out.context_of(identity), max_message_bytes)
+        # The usual context stands for the way out's own authorities; one of an identity may be made anew at any time.
+        usual = self._way_out.context_of(None)
+        key = (self._connection.pool_key, place, identity, usual, max_message_bytes)
         self._trace.phase = Phase.CONNECT
         with self._channels.use(key, make, self._deadline.remaining()) as opened:
             allows = self._way_out.policy.allows

@@ -27,6 +27,7 @@ from hub.integrations.transports.interface import Caps, Connection
 from hub.net.cancellation import Cancellation
 from hub.net.client_certificate import ClientCertificate
 from hub.net.identity import TlsIdentity
+from hub.net.identity import context as tls_context
 from hub.net.outcome import ErrorClass, Outcome
 from hub.net.policy import AddressPolicy
 from hub.net.session import GuardedSession
@@ -530,6 +531,21 @@ def test_tls_is_checked_against_the_integrations_authorities(
         assert call("Get", url=url, tls=other).error_class is ErrorClass.TLS
         wrong_name = call("Get", url=url, tls=trusting, authority="other.test")
         assert wrong_name.error_class is ErrorClass.TLS
+
+
+def test_a_channel_is_kept_when_the_context_of_its_identity_was_given_up(
+    tmp_path: Path, transport: GrpcTransport, session: GuardedSession, authority: trustme.CA
+) -> None:
+    with (
+        serving(tmp_path, tls=authority.issue_cert("127.0.0.1")) as own,
+        Relay(int(own.url.rpartition(":")[2])).running() as relay,
+    ):
+        call = Caller(transport, session, own)
+        url, trusting = f"grpcs://127.0.0.1:{relay.port}", TlsIdentity(ca=authority.cert_pem.bytes())
+        for _ in range(2):
+            assert call("Get", url=url, tls=trusting, pool_key="one").ok
+            tls_context.cache_clear()
+    assert relay.connections == 1
 
 
 def test_an_authority_takes_the_place_of_the_hosts_name(

@@ -124,6 +124,12 @@ def test_a_certificate_is_renewed_with_its_key_and_another_one_brings_its_own() 
     assert change(now, tls=None, auth={"mode": "none"}).needs == frozenset()
 
 
+def test_operations_are_not_changed_where_their_transport_is_missing() -> None:
+    custom = {"type": "api", "protocol": "custom", "settings": {"transport": "of-a-package-that-is-gone"}}
+    now = Stored({**GOOD, **create().columns, **custom}, ())
+    assert "settings.transport" in faults(now, operations={"a": {"path": "/a"}})
+
+
 def test_a_time_is_stored_as_it_will_be_read() -> None:
     assert create(timeout_seconds=0.12345).columns["timeout_seconds"] == 0.123
     assert create(timeout_seconds=30).columns["timeout_seconds"] == 30.0

@@ -37,6 +37,7 @@ PORT = 3306
 
 _RESET_CONNECTION = 31  # COM_RESET_CONNECTION, MySQL 5.7.3, MariaDB 10.2.4
 _ROW_FACTOR, _ROW_EXTRA = 2, 65_536
+_MAX_COLUMNS = 4096  # MySQL 8.4, 10.4.7, MariaDB the same
 _EARLIER_SECONDS = 0.1
 
 # Error numbers: MySQL 8.4 Error Message Reference, MariaDB Error Codes.
@@ -207,9 +208,18 @@ class MysqlSession:
 def _driver() -> Callable[..., Any]:
     """The connection of pymysql, made at first use since the package is optional."""
     from pymysql.connections import Connection
+    from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
     class Guarded(Connection):  # type: ignore[misc,unused-ignore]
         room = 1_048_576
+        columns = 0
+
+        def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+            # Descriptions of columns come one after the other, as many as the server says that there are.
+            self.columns = self.columns + 1 if packet_type is FieldDescriptorPacket else 0
+            if self.columns > _MAX_COLUMNS:
+                raise Verdict(ErrorClass.PROTOCOL, f"The answer has more than {_MAX_COLUMNS} columns.")
+            return super()._read_packet(packet_type)  # type: ignore[misc,no-untyped-call,unused-ignore]
 
         def _read_bytes(self, num_bytes: int) -> Any:
             if num_bytes > self.room:

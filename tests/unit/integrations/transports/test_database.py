@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from hub.core.errors import Invalid
 from hub.integrations import extras
 from hub.integrations.transports.database import DatabaseTransport, parameters, statement
 from hub.integrations.transports.database.address import parse as parse_address
+from hub.integrations.transports.database.mysql import _driver
 from hub.integrations.transports.database.parameters import Json
 from hub.integrations.transports.database.postgresql_types import reader, write
 from hub.integrations.transports.database.rows import Rows, json_value
@@ -284,6 +287,29 @@ def test_a_time_that_is_no_date_in_utc_is_refused_for_mysql(value: str) -> None:
         ("input.parameters.t", "is outside of the years 1 to 9999 in UTC")
     ]
     assert write(prepared("postgresql://h/db").wire.values["t"]) == value.encode()
+
+
+def mysql_packet(number: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3, "little") + bytes([number % 256]) + content
+
+
+@pytest.mark.parametrize(("count", "refused"), [(4096, False), (4097, True)])
+def test_an_answer_of_mysql_has_no_more_columns_than_a_table_may_have(count: int, refused: bool) -> None:
+    # MySQL internals, Column Definition: six texts, then what kind of value it is.
+    column = b"\3def\0\0\0\1a\0\x0c\x2d\0\0\0\0\0\xfd\0\0\0\0\0"
+    end = b"\xfe\0\0\2\0"
+    packets = [b"\xfc" + count.to_bytes(2, "little"), *[column] * count, end, end]
+    link: Any = _driver()(defer_connect=True, charset="utf8mb4", conv={})
+    link._rfile = io.BytesIO(b"".join(mysql_packet(*numbered) for numbered in enumerate(packets)))
+    link._sock = SimpleNamespace(close=lambda: None)
+    link._next_seq_id, link._current_timeout = 0, link._read_timeout
+    if refused:
+        with pytest.raises(Verdict, match="4096 columns"):
+            link._read_query_result(unbuffered=True)
+    else:
+        link._read_query_result(unbuffered=True)
+        assert len(link._result.description) == count
+        link._result.unbuffered_active = False  # or it would read the rows when it is collected
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from hub.db.states import State
 from hub.integrations.pipeline import authenticating, caching, calling, gate, limiting, shaping
 from hub.integrations.pipeline.call import Call, Context, Stopped, Tools
+from hub.net.outcome import ErrorClass, classify_status
 from hub.transforms import acting_for
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ AFTER: tuple[tuple[str, Link], ...] = (
 )
 #: Those of them whose failure takes nothing from the answer.
 _ON_THE_SIDE = frozenset({"heed", "cache_fill"})
+#: What `mapping` makes of these statuses when no rule holds.
+_REFINED = {
+    401: ErrorClass.UNAUTHORIZED,
+    407: ErrorClass.UNAUTHORIZED,
+    429: ErrorClass.RATE_LIMITED,
+}
 #: What `accept` judges of an input: no I/O, nothing used up.
 _AT_THE_DOOR = ("access", "request_transform", "schema", "prepare")
 
@@ -176,8 +183,8 @@ def dry_run(
 def probe(target: Target | None, context: Context, tools: Tools) -> Made | Stopped:
     """Prove that a service is there and takes the credentials, changing nothing: a health check, or a test.
 
-    The operation that the definition's health check names, or the transport's own probe. An answer that the check
-    expects is a good one.
+    The operation that the definition's health check names, or the transport's own probe. A whole answer of a status
+    that the check expects is a good one.
     """
     if target is None:
         return Stopped(State.FAILED, "integration_deleted", "The integration was deleted.")
@@ -207,9 +214,16 @@ def probe(target: Target | None, context: Context, tools: Tools) -> Made | Stopp
 
 
 def _as_expected(made: Made, check: Mapping[str, Any]) -> Made:
+    """Forgive what the status alone decided.
+
+    An answer that broke off, or that its own words or the integration's rules call a failure, stays one.
+    """
     outcome = made.outcome
-    if outcome.status is not None and outcome.status in (check.get("expected_statuses") or ()):
-        outcome.error_class, outcome.message = None, ""
+    status = outcome.status
+    if status is not None and status in (check.get("expected_statuses") or ()):
+        by_status = {classify_status(status), _REFINED.get(status)} - {None}
+        if outcome.error_class in by_status:
+            outcome.error_class, outcome.message = None, ""
     return made
 
 

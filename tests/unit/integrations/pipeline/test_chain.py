@@ -91,3 +91,43 @@ def test_a_fault_before_the_call_left_nothing_behind(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(chain, "BEFORE", (("load", fail),))
     made = run(monkeypatch, target(), lambda: Outcome(200, None))
     assert (made.outcome.error_class, made.unknown, made.idempotent) == (ErrorClass.INTERNAL, False, True)
+
+
+NO = [{"when": {"body": {"ok": False}}, "then": "fail"}]
+BUSY = [{"when": {"body": {"ok": False}}, "then": "rate_limited"}]
+GONE = [{"when": {"body": {"ok": False}}, "then": "refresh_credential"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "came", "rules", "found"),
+    [
+        (404, ErrorClass.HTTP_4XX, [], None),
+        (503, ErrorClass.HTTP_5XX, [], None),
+        (301, ErrorClass.REDIRECT, [], None),
+        (401, ErrorClass.HTTP_4XX, [], None),
+        (429, ErrorClass.HTTP_4XX, [], None),
+        # It broke off after the status had come.
+        (200, ErrorClass.TIMEOUT, [], ErrorClass.TIMEOUT),
+        (404, ErrorClass.RESET, [], ErrorClass.RESET),
+        (200, ErrorClass.TOO_LARGE, [], ErrorClass.TOO_LARGE),
+        # What the body says.
+        (200, None, NO, ErrorClass.PROVIDER_ERROR),
+        (200, None, BUSY, ErrorClass.RATE_LIMITED),
+        (200, None, GONE, ErrorClass.UNAUTHORIZED),
+        (403, ErrorClass.HTTP_4XX, BUSY, ErrorClass.RATE_LIMITED),
+        (200, ErrorClass.UNAUTHORIZED, [], ErrorClass.UNAUTHORIZED),
+    ],
+)
+def test_an_expected_status_forgives_what_the_status_alone_decided(
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    came: ErrorClass | None,
+    rules: list[Any],
+    found: ErrorClass | None,
+) -> None:
+    one = target(health_check={"path": "/", "expected_statuses": [status]}, error_mapping=rules)
+    outcome = Outcome(status, came, "It failed." if came else "", body=b'{"ok":false}')
+    monkeypatch.setattr(type(one.transport), "send", lambda *_: outcome)
+    made = chain.probe(one, Context(new_uuid()), Tools(Mock()))
+    assert isinstance(made, chain.Made)
+    assert (made.outcome.error_class, bool(made.outcome.message)) == (found, found is not None)

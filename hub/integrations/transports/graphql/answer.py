@@ -58,7 +58,7 @@ def reply_of(body: bytes) -> Reply:
     if "errors" in members:
         try:
             errors = msgspec.json.decode(members["errors"], type=list[dict[str, Any]] | None) or []
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise NotGraphqlError("its errors are not a list of objects") from None
     if "data" not in members and not errors:
         raise NotGraphqlError("it has neither data nor errors")

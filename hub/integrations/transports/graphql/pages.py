@@ -103,7 +103,7 @@ class Pages:
             raise NotGraphqlError(f"{self.form.connection} has no pageInfo")
         try:
             info = msgspec.json.decode(connection["pageInfo"], type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise NotGraphqlError(f"{self.form.connection}.pageInfo is not an object") from None
         cursor = info.get("endCursor")
         if info.get("hasNextPage") is not True or not isinstance(cursor, str):

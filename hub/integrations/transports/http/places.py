@@ -48,7 +48,7 @@ def find(document: bytes, place: str) -> bytes | None:
             if found is None:
                 return None
             value = bytes(found).strip()
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise NotJsonError(place) from None
     return value
 
@@ -64,7 +64,7 @@ def read(document: bytes, place: str) -> Any:
         return None
     try:
         return _VALUE.decode(found)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise NotJsonError(place) from None
 
 
@@ -77,7 +77,7 @@ def array(document: bytes, place: str) -> list[bytes] | None:
     found = find(document, place)
     try:
         return None if found is None or found[:1] != b"[" else [bytes(item) for item in _ARRAY.decode(found)]
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise NotJsonError(place) from None
 
 

@@ -83,12 +83,18 @@ def test_data_with_errors_is_what_the_setting_says() -> None:
         b'{"errors": "x"}',
         b'{"errors": [1]}',
         b"\xff",
+        b'{"errors": [{"message": "refus\xe9"}]}',
         b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_is_no_graphql_answer_is_a_protocol_fault(body: bytes) -> None:
     assert judge(body).error_class is ErrorClass.PROTOCOL
+
+
+def test_a_failure_whose_errors_are_not_utf_8_keeps_its_status() -> None:
+    outcome = judge(b'{"errors": [{"message": "refus\xe9"}]}', 400)
+    assert (outcome.error_class, outcome.message) == (ErrorClass.HTTP_4XX, "by status")
 
 
 def test_no_data_and_no_error_is_no_success() -> None:
@@ -187,3 +193,8 @@ def test_a_connection_that_is_null_is_an_answer_as_it_is(data: Any) -> None:
 def test_no_connection_where_one_should_be_is_a_fault(data: Any) -> None:
     with pytest.raises(NotGraphqlError):
         walk([json.dumps({"data": data}).encode()])
+
+
+def test_a_cursor_that_is_not_utf_8_is_a_fault() -> None:
+    with pytest.raises(NotGraphqlError, match="pageInfo"):
+        walk([b'{"data": {"a": {"b": {"nodes": [], "pageInfo": {"endCursor": "\xe9"}}}}}'])

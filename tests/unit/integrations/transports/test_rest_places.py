@@ -54,6 +54,12 @@ def test_what_is_no_json_is_told(text: bytes) -> None:
         array(text, "a")
 
 
+@pytest.mark.parametrize("text", [b'{"\xe9": [1], "a": [1]}', b'[{"\xe9": 1}]', b'{"a": "\xe9"}'])
+def test_what_is_not_utf_8_is_told_as_no_json(text: bytes) -> None:
+    with pytest.raises(NotJsonError):
+        read(text, "0.x" if text.startswith(b"[") else "a")
+
+
 @given(
     st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )

@@ -27,11 +27,15 @@ class Standing(NamedTuple):
 def lock_alerting(conn: Connection) -> Sequence[Row[Any]]:
     """Active integrations with alerts, and how they are; of two reviews each has its own.
 
+    `health` is null before the first check, and `unknown` without any.
+
     Served by integration_alerts_idx.
     """
     return conn.execute(
         text(
-            "SELECT i.id, i.tenant_id, i.name, i.alerts, h.status AS health FROM hub.integration i"
+            "SELECT i.id, i.tenant_id, i.name, i.alerts,"
+            " CASE WHEN jsonb_typeof(i.health_check) = 'object' THEN h.status ELSE 'unknown' END AS health"
+            " FROM hub.integration i"
             " LEFT JOIN hub.integration_health h ON h.integration_id = i.id"
             " WHERE i.alerts <> '[]' AND i.status IN ('active', 'deprecated') ORDER BY i.id"
             " FOR NO KEY UPDATE OF i SKIP LOCKED"

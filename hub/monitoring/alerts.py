@@ -71,7 +71,7 @@ def value_of(
 
     Args:
         alert: as it is defined.
-        health: of the integration.
+        health: of the integration; None before its first check.
         calls: of so many whole minutes and of the running one.
         now: the moment up to which they were counted.
     """

@@ -42,7 +42,8 @@ def read_health(integration_id: str, caller: Reader, hub: Hub) -> IntegrationHea
     """How an integration is: its status, last checks, and rolling numbers over 5 minutes, 1 hour and 24 hours."""
     with hub.engine.connect() as conn:
         row = service.get(conn, caller.tenant_id, _integration(integration_id))
-        health = store.find_health(conn, caller.tenant_id, row.id)
+        # What was found by a check that is no more says nothing of today.
+        health = None if row.health_check is None else store.find_health(conn, caller.tenant_id, row.id)
         calls, checks = _windows(conn, caller.tenant_id, row.id)
         last = store.last_checks(conn, caller.tenant_id, row.id, limit=_LAST_CHECKS)
     return IntegrationHealth(

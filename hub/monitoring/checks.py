@@ -16,11 +16,12 @@ from hub.db.states import State
 from hub.integrations.executions.store import add_metrics
 from hub.integrations.metrics import Sample, fold
 from hub.integrations.pipeline import chain
+from hub.integrations.pipeline.authenticating import NEEDS_REAUTH
 from hub.integrations.pipeline.call import Context, Stopped
 from hub.integrations.threads import ThreadRunner
 from hub.monitoring import store
 from hub.monitoring.health import Health, Rules, Status, Verdict, judge, next_health, reason_of
-from hub.net.outcome import ErrorClass
+from hub.net.outcome import ErrorClass, Outcome
 from hub.queue.attempts import attempt_of, interrupted_attempt
 from hub.queue.work import Source
 
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from hub.integrations.directory import Directory
     from hub.integrations.pipeline.call import Tools
     from hub.integrations.target import Target
-    from hub.net.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
 #: Checks that one tick starts at most; the next tick goes on.
 _BATCH = 5000
+#: Why no call can be made until somebody acts, though the service may be well: such a check has failed.
+_NO_CREDENTIALS = frozenset({NEEDS_REAUTH, "secret_unreadable"})
 #: Part of a lease that a call may take; the rest is for recording it.
 _CALL_SHARE = 0.8
 
@@ -73,7 +75,7 @@ class Job:
 
 
 #: A job and what came of it; None: it was given up at shutdown.
-Result = tuple[Job, "Outcome | Stopped | None"]
+Result = tuple[Job, Outcome | Stopped | None]
 
 
 def make_runner(tools: Tools, clock: Clock, *, capacity: int, lease: float) -> ThreadRunner[Job, Result]:
@@ -97,7 +99,11 @@ def make_runner(tools: Tools, clock: Clock, *, capacity: int, lease: float) -> T
         except Exception as error:  # noqa: BLE001 - the run must end; the next one is a fresh look
             log.warning("A health check could not be made: %s", type(error).__name__)
             return job, Stopped(State.SKIPPED, "internal", "The check failed inside the hub.")
-        return job, made if isinstance(made, Stopped) else made.outcome
+        if isinstance(made, Stopped):
+            # Every call of the integration waits for the same.
+            lacking = made.reason in _NO_CREDENTIALS
+            return job, Outcome(None, ErrorClass.UNAUTHORIZED, made.message) if lacking else made
+        return job, made.outcome
 
     def interrupted(job: Job) -> Result:
         return job, None

@@ -59,7 +59,7 @@ def prune(conn: Connection, settings: Settings, now: datetime) -> dict[str, int]
         "workers": prune_workers(conn, settings.retention_days),
         "metrics": store.prune_metrics(conn, oldest),
         "health_changes": store.prune_changes(conn, floor_uuid(oldest)),
-        "health_of_deleted": store.prune_orphans(conn),
+        "health_of_unchecked": store.prune_orphans(conn),
     }
     # Last, since a drop locks out readers of its table until the commit.
     return counts | {

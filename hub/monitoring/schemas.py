@@ -46,7 +46,10 @@ class IntegrationHealth(BaseModel):
     """How an integration is, and how its calls went."""
 
     integration: str
-    status: Status
+    status: Status = Field(
+        description="Of its checks; `unknown` before the first one and without any. A check that cannot be made for"
+        " want of credentials (a person has to connect it again, or a secret cannot be read) has failed."
+    )
     since: datetime | None
     last_check_at: datetime | None
     last_latency_ms: float | None

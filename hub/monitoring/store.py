@@ -246,11 +246,15 @@ def read_windows(
 
 
 def count_by_health(conn: Connection, tenant_id: uuid.UUID) -> dict[str, int]:
-    """How many of a tenant's integrations are how. Served by integration_tenant_id_id_idx."""
+    """How many of a tenant's integrations are how; what is not checked is unknown.
+
+    Served by integration_tenant_id_id_idx.
+    """
     rows = conn.execute(
         text(
             "SELECT coalesce(h.status, 'unknown') AS status, count(*) AS n FROM hub.integration i"
             " LEFT JOIN hub.integration_health h ON h.integration_id = i.id"
+            " AND jsonb_typeof(i.health_check) = 'object'"
             " WHERE i.tenant_id = :tenant GROUP BY 1"
         ),
         {"tenant": tenant_id},
@@ -289,11 +293,12 @@ def prune_changes(conn: Connection, older_than: uuid.UUID) -> int:
 
 
 def prune_orphans(conn: Connection) -> int:
-    """Delete the health of integrations that are gone. Reads a row for each integration."""
+    """Delete the health of integrations that are gone, or not checked any more. Reads a row for each integration."""
     return conn.execute(
         text(
             "DELETE FROM hub.integration_health h"
-            " WHERE NOT EXISTS (SELECT 1 FROM hub.integration i WHERE i.id = h.integration_id)"
+            " WHERE NOT EXISTS (SELECT 1 FROM hub.integration i WHERE i.id = h.integration_id"
+            " AND jsonb_typeof(i.health_check) = 'object')"
         )
     ).rowcount
 

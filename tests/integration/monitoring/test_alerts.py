@@ -98,6 +98,24 @@ def test_health_is_that_of_the_checks(world: World, provider: Provider) -> None:
     assert reviewed(world) == 1
 
 
+def test_an_alert_on_health_is_over_when_nothing_is_checked_any_more(
+    world: World, provider: Provider
+) -> None:
+    alert = {"name": "down", "metric": "health", "at_least": 2}
+    check = {"path": "/health", "unhealthy_after": 1}
+    made = world.create(provider.url, alerts=[alert], health_check=check)
+    provider.default = lambda _call: Answer(status=503)
+    with world.engine.begin() as conn:
+        assert start_due(conn)
+    world.run_checks()
+    assert reviewed(world) == 1
+    world.call("PATCH", f"/integrations/{made['id']}", json={"health_check": None})
+    assert reviewed(world) == 1
+    (state,) = world.call("GET", f"/integrations/{made['id']}/alerts").json()
+    assert state["firing"] is False
+    assert reviewed(world) == 0
+
+
 def test_an_alert_that_is_removed_is_forgotten(world: World, provider: Provider) -> None:
     alert = {"name": "silence", "metric": "throughput_per_minute", "at_most": 0}
     made = world.create(provider.url, alerts=[alert, {**alert, "name": "other"}])

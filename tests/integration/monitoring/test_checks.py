@@ -9,6 +9,9 @@ import redis
 from celery import Celery
 
 from hub.core.ids import Kind, parse_id
+from hub.db.states import State
+from hub.integrations.pipeline import chain
+from hub.integrations.pipeline.call import Stopped
 from hub.monitoring import store
 from hub.monitoring.checks import start_due
 from hub.queue.bell import Bell
@@ -248,3 +251,53 @@ def test_a_check_shows_no_secret(world: World, provider: Provider) -> None:
         texts += [row[0] for row in world.sql(f"SELECT to_jsonb(t)::text FROM hub.{table} t")]
     assert canary in provider.calls[0].headers["authorization"]
     assert not [text for text in texts if canary in text]
+
+
+def test_health_goes_with_its_check(world: World, provider: Provider) -> None:
+    check_ = {**CHECK, "unhealthy_after": 1}
+    made = world.create(provider.url, health_check=check_)
+    path = f"/integrations/{made['id']}"
+    provider.script = [Answer(500)]
+    check(world)
+    world.call("PATCH", path, json={"health_check": None})
+    gone = health(world, made["id"])
+    assert (gone["status"], gone["since"], gone["last_error"]) == ("unknown", None, None)
+    assert gone["consecutive_failures"] == 0
+    assert world.call("GET", "/monitoring/summary").json()["integrations"] == {
+        "unknown": 1, "healthy": 0, "degraded": 0, "unhealthy": 0,
+    }  # fmt: skip
+    with world.engine.begin() as conn:
+        assert store.prune_orphans(conn) == 1
+    world.call("PATCH", path, json={"health_check": check_})
+    assert health(world, made["id"])["status"] == "unknown"
+    check(world)
+    assert health(world, made["id"])["status"] == "healthy"
+    with world.engine.begin() as conn:
+        assert store.prune_orphans(conn) == 0
+
+
+@pytest.mark.parametrize("why", ["needs_reauth", "secret_unreadable"])
+def test_a_service_that_cannot_be_called_for_want_of_credentials_is_not_well(
+    world: World, provider: Provider, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    made = world.create(
+        provider.url,
+        health_check={**CHECK, "unhealthy_after": 1},
+        auth={"mode": "bearer", "token": "some-long-token"},
+    )
+    check(world)
+    assert health(world, made["id"])["status"] == "healthy"
+    if why == "secret_unreadable":
+        world.sql("UPDATE hub.secret SET ciphertext = 'x'")
+        said = "cannot be read"
+    else:
+        said = "A person must connect it again."
+        stopped = Stopped(State.HELD, why, said)
+        monkeypatch.setattr(chain, "BEFORE", (("authenticate", lambda *_: stopped),))
+    check(world)
+    down = health(world, made["id"])
+    assert (down["status"], down["consecutive_failures"]) == ("unhealthy", 1)
+    assert said in down["last_error"]
+    (last, _) = down["last_checks"]
+    assert (last["state"], last["ok"], last["error_class"]) == ("done", False, "unauthorized")
+    assert len(provider.calls) == 1

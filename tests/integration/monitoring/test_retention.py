@@ -11,7 +11,8 @@ from tests.integration.integrations.world import World
 
 def test_what_is_over_its_time_goes_and_the_rest_stays(world: World, provider: Provider) -> None:
     now = datetime.now(UTC)
-    made = parse_id(Kind.INTEGRATION, world.create(provider.url)["id"])
+    checked = world.create(provider.url, health_check={"path": "/health"})
+    made = parse_id(Kind.INTEGRATION, checked["id"])
     days = world.services.settings.retention_days
     zeros = ", ".join(["0"] * 11)
     for at in (now, now - timedelta(days=days + 2)):
@@ -58,7 +59,7 @@ def test_what_is_over_its_time_goes_and_the_rest_stays(world: World, provider: P
         "workers": 1,
         "metrics": 1,
         "health_changes": 1,
-        "health_of_deleted": 1,
+        "health_of_unchecked": 1,
         "partitions_dropped": 0,
     }
     with world.engine.begin() as conn:

@@ -85,6 +85,8 @@ class Exchange(BaseAdapter):
         max_body: int,
         identity: TlsIdentity | None = None,
         cancellation: Cancellation | None = None,
+        *,
+        decode: bool = True,
     ) -> None:
         self._session = session
         self._pool_key = pool_key
@@ -92,6 +94,7 @@ class Exchange(BaseAdapter):
         self._max_body = max_body
         self._identity = identity
         self._cancellation = cancellation
+        self._decode = decode
         self.phase = Phase.DNS
         self.received = Received()
         self.taken = False
@@ -144,7 +147,7 @@ class Exchange(BaseAdapter):
 
     def _request(self, connection: Connection, request: PreparedRequest) -> None:
         target = request.path_url
-        headers = {**request.headers, "Accept-Encoding": "gzip"}
+        headers = {**request.headers, "Accept-Encoding": "gzip" if self._decode else "identity"}
         try:
             connection.request(request.method or "", target, body=request.body, headers=headers)
         except BrokenPipeError:
@@ -164,7 +167,7 @@ class Exchange(BaseAdapter):
         decoder: Decoder | None = None
         while data := answer.read(_READ_BYTES):
             # Answers without a body tell the encoding of the one that they leave out.
-            decoder = decoder or decoder_for(got.headers.get("content-encoding", ""))
+            decoder = decoder or decoder_for(got.headers.get("content-encoding", "") if self._decode else "")
             for piece in decoder.feed(data):
                 got.body += piece
                 if len(got.body) > self._max_body:

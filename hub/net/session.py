@@ -97,6 +97,7 @@ class GuardedSession:
         identity: TlsIdentity | None = None,
         cancellation: Cancellation | None = None,
         deadline: Deadline | None = None,
+        decode: bool = True,
     ) -> Outcome:
         """Make one call.
 
@@ -116,6 +117,8 @@ class GuardedSession:
             identity: client certificate and authorities for https; connections are never shared across identities.
             cancellation: ends the call from another thread.
             deadline: in place of `timeout`, for calls that share one (pages of a list).
+            decode: False asks for no content coding and takes the body as it comes, whatever coding its headers name;
+                for what is stored with one.
 
         Returns:
             The outcome; also for every fault of network, address, answer or authentication object. A request that
@@ -123,7 +126,9 @@ class GuardedSession:
             other one is never told as if the first had not arrived, but as `protocol`, without a status.
         """
         begun = time.perf_counter()
-        exchange = Exchange(self, pool_key, deadline or Deadline(timeout), max_body, identity, cancellation)
+        exchange = Exchange(
+            self, pool_key, deadline or Deadline(timeout), max_body, identity, cancellation, decode=decode
+        )
         try:
             verdict = self._run(
                 exchange, method.upper(), url, dict(headers or {}), params, data, json, auth, follow_redirects

@@ -106,6 +106,17 @@ def test_an_answer_without_a_body_may_have_any_content_encoding_but_a_body_may_n
         assert session.call("GET", server.url).error_class is E.PROTOCOL
 
 
+@pytest.mark.parametrize("coding", [b"br", b"gzip", b"aws-chunked"])
+def test_a_body_that_is_not_to_be_decoded_is_taken_as_it_comes(
+    session: GuardedSession, coding: bytes
+) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: 2\r\n\r\nok" % coding
+    with Server(answers(reply)).running() as server:
+        outcome = session.call("GET", server.url, decode=False)
+    assert (outcome.error_class, outcome.body) == (None, b"ok")
+    assert b"\r\naccept-encoding: identity\r\n" in server.requests[0].lower()
+
+
 @pytest.mark.parametrize(
     ("status", "error_class"),
     [(200, E.TOO_LARGE), (302, E.REDIRECT), (401, E.HTTP_4XX), (429, E.HTTP_4XX), (503, E.HTTP_5XX)],

@@ -133,8 +133,8 @@ class S3Client:
         return Entry(path, "file", int(size) if size.isdigit() else None, modified, more)
 
     def get(self, path: str, max_bytes: int) -> bytes:
-        """See `Client`."""
-        return self._ask("GET", self._url(path), path, max_body=max_bytes).body
+        """See `Client`. The Content-Encoding in the answer is the object's own: it was stored with it."""
+        return self._ask("GET", self._url(path), path, max_body=max_bytes, decode=False).body
 
     def put(self, path: str, content: bytes, *, overwrite: bool, content_type: str | None) -> None:
         """See `Client`. Who may write and not read is refused by the look; then the condition alone decides."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -632,6 +633,20 @@ def test_s3_lists_over_many_pages(s3: int) -> None:
     )
     listed = caller.result("all")
     assert (len(listed["entries"]), listed["truncated"]) == (1105, False)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_an_object_of_s3_that_was_stored_with_a_coding_comes_as_it_is(s3: int, coding: str) -> None:
+    bucket = f"b{uuid.uuid4().hex[:8]}"
+    content = gzip.compress(b"canary", mtime=0)
+    client = s3_client(s3)
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key="a", Body=content, ContentEncoding=coding)
+    got = Caller(FileTransport(), f"http://127.0.0.1:{s3}/{bucket}", aws(), OPERATIONS).result(
+        "as_bytes", file("a")
+    )
+    assert base64.b64decode(got["base64"]) == content
+    assert (got["size"], got["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
 def test_s3_takes_a_put_of_who_may_write_and_not_read(s3: int) -> None:

@@ -14,7 +14,7 @@ STATUSES: tuple[Status, ...] = ("active", "inactive", "maintenance", "deprecated
 
 #: Statuses in which calls are made. A deprecated integration works, and says so in every answer.
 CALLABLE: tuple[Status, ...] = ("active", "deprecated")
-#: The status in which nothing is accepted. In maintenance it is, and waits.
+#: The status in which calls are refused, and what flows and schedules start waits. In maintenance all of it waits.
 REFUSING: Status = "inactive"
 #: Why an execution waits for its integration: the prefix of the reason.
 HELD_BY_STATUS = "integration_"

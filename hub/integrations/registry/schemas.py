@@ -74,7 +74,7 @@ class Definition(Form):
     status: Status = Field(
         default="active",
         description="`deprecated` works and says so; in `maintenance` executions are accepted and wait; `inactive`"
-        " accepts none, and those that wait go on waiting.",
+        " refuses them; those that wait, and what flows and schedules start, wait until it is active.",
     )
     tags: list[Tag] = Field(default=[], max_length=50)
 

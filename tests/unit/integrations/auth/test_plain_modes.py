@@ -33,6 +33,18 @@ def test_a_key_is_the_only_parameter_where_there_is_no_other() -> None:
     assert signed.url == "https://api.example.com/?key=k3y%20with%2Bsigns%26more"
 
 
+@pytest.mark.parametrize("spelling", ["k3y%20with%2Bsigns%26more", "k3y+with%2bsigns%26more"])
+def test_a_key_that_a_redirect_or_a_link_repeats_is_sent_once(spelling: str) -> None:
+    sign = signer({**KEY, "in": "query", "name": "key"})
+    request = a_request(url=f"https://api.example.com/items/?a=1&&key={spelling}&b")
+    assert sign(request).url == "https://api.example.com/items/?a=1&&b&key=k3y%20with%2Bsigns%26more"
+
+
+def test_a_parameter_with_the_name_of_a_key_and_another_value_stays() -> None:
+    signed = signer({**KEY, "in": "query", "name": "key"})(a_request(url="https://api.example.com/?key=1"))
+    assert signed.url == "https://api.example.com/?key=1&key=k3y%20with%2Bsigns%26more"
+
+
 def test_a_key_in_a_cookie_joins_the_others() -> None:
     sign = signer({**KEY, "in": "cookie", "name": "sid"})
     assert sign(a_request()).headers["Cookie"] == "sid=k3y%20with%2Bsigns%26more"

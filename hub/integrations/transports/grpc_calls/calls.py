@@ -22,6 +22,9 @@ OK = 0
 CANCELLED = 1
 DEADLINE_EXCEEDED = 4
 
+# Before each message: whether it is compressed, and its length (gRPC over HTTP/2, "Length-Prefixed-Message").
+_FRAME_BYTES = 5
+
 Pairs = tuple[tuple[str, str | bytes], ...]
 
 
@@ -74,7 +77,7 @@ class Reply:
         name: of the status: `NOT_FOUND`.
         details: the sentence that came with it, or gRPC's own.
         messages: the answers, decompressed.
-        size: bytes of all answers.
+        size: bytes of all answers, with what frames them: empty ones count too.
         too_large: an answer, or all of them, were over the cap.
         initial: metadata that came first.
         trailing: metadata that came last.
@@ -184,7 +187,7 @@ def _cancelled_by(cancellation: Cancellation) -> Iterator[Callable[[Any], None]]
 
 def _keep(reply: Reply, answer: bytes, bounds: Bounds) -> None:
     plain = decompressed(answer, bounds.max_message_bytes)
-    reply.size += len(plain)
+    reply.size += len(plain) + _FRAME_BYTES
     if reply.size > bounds.max_bytes:
         reply.too_large = True
     else:

@@ -356,6 +356,13 @@ def test_answers_over_the_cap_are_too_large_also_when_they_are_compressed(
         assert len(outcome.body) <= 100_000
 
 
+def test_empty_answers_count_too(call: Caller) -> None:
+    zeros = {"messages": [{"value": 0}] * 300}
+    assert body_of(call("Chat", zeros, caps=Caps(timeout=10, max_bytes=1500)))["messages"] == [{}] * 300
+    outcome = call("Chat", zeros, caps=Caps(timeout=10, max_bytes=1300))
+    assert outcome.error_class is ErrorClass.TOO_LARGE
+
+
 def test_a_message_has_a_cap_of_its_own(call: Caller) -> None:
     outcome = call("Get", {"message": {"size": 5000}}, max_message_bytes=1000)
     assert outcome.error_class is ErrorClass.TOO_LARGE

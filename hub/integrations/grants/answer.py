@@ -1,7 +1,8 @@
 """What a provider said when it was asked for a token: tokens, a refusal, or nothing that can be relied on.
 
 A refusal is the provider's word that a person must act (RFC 6749, 5.2): it names an error. Anything else that is no
-token (a timeout, 5xx, 429, a page of a firewall) is a failure: it says nothing about the grant, which is kept.
+token (a timeout, 5xx, 429, a page of a firewall) is a failure: it says nothing about the grant, which is kept. Some of
+them do not pass by themselves as a rule (`Failed.lasting`): who goes on asking may lock an account.
 
 Promises: no token and no secret that was sent is in a message or a `repr`.
 """
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.core.secret import Secret
+from hub.integrations.pipeline.mapping import is_lost
 from hub.integrations.pipeline.redaction import spellings
 from hub.net.outcome import NEVER_SENT, ErrorClass, retry_after_seconds, safe_text
 from hub.transforms.paths import MISSING, ManyPlacesError, parse_path
@@ -46,6 +48,8 @@ _PASSING = frozenset(
     }
 )
 _PASSING_STATUSES = frozenset({408, 425, 429})
+#: A page that is longer than any answer with tokens is one as well.
+_LASTING = frozenset({None, ErrorClass.REDIRECT, ErrorClass.HTTP_4XX, ErrorClass.TOO_LARGE})
 _MAX_METADATA_CHARACTERS = 2048
 #: As for the masking of answers: shorter texts occur by chance.
 _SHORTEST_SECRET = 4
@@ -91,14 +95,14 @@ class Failed:
         message: a sentence for a person.
         code: the provider's word for it, if it has one.
         retry_after: seconds that the provider wants to be left alone.
-        client_error: the status was 4xx, which does not pass by itself as a rule.
+        lasting: the answer came, and does not change by itself as a rule: a 4xx, a redirect, or no token in a 2xx.
         uncertain: the question may have arrived and its answer was lost.
     """
 
     message: str
     code: str = ""
     retry_after: float | None = None
-    client_error: bool = False
+    lasting: bool = False
     uncertain: bool = False
 
 
@@ -150,9 +154,11 @@ def not_granted(outcome: Outcome, found: Any, sent: Iterable[Secret], wanted: st
     retry_after = retry_after_seconds(outcome.headers, datetime.now(UTC))
     if code and code not in _PASSING and status < 500 and status not in _PASSING_STATUSES:
         return Refused(code, text)
-    client_error = outcome.error_class is ErrorClass.HTTP_4XX and status not in _PASSING_STATUSES
-    uncertain = outcome.status is None and outcome.error_class not in NEVER_SENT
-    return Failed(text, code, retry_after, client_error, uncertain)
+    passing = status in _PASSING_STATUSES or status >= 500 or (outcome.ok and code in _PASSING)
+    lasting = outcome.error_class in _LASTING and not passing
+    # Of an answer that broke off, the tokens may be what was lost.
+    uncertain = is_lost(outcome) or (outcome.status is None and outcome.error_class not in NEVER_SENT)
+    return Failed(text, code, retry_after, lasting, uncertain)
 
 
 def masked(text: str, secrets: Iterable[Secret]) -> str:
@@ -192,7 +198,7 @@ def at(value: Any, path: str) -> Any:
 def _tokens(found: Any, access: str, settings: OAuth2Auth, sent: Iterable[Secret]) -> Tokens | Failed:
     token = usable_token(access)
     if token is None:
-        return Failed("The provider gave a token with characters that no header can carry.")
+        return Failed("The provider gave a token with characters that no header can carry.", lasting=True)
     refresh = at(found, settings.answer.refresh_token)
     scope = at(found, settings.answer.scope)
     return Tokens(

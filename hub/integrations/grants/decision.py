@@ -26,8 +26,9 @@ REFRESH_AT = 0.8
 _JITTER = 0.05
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 300.0
-#: Client errors without an OAuth error code, in a row, after which a person has to look: an address that is wrong
-#: answers 404 for ever, a firewall that is upset answers 403 for a while.
+#: Failures in a row, of which the last does not pass by itself, after which a person has to look: an address that is
+#: wrong answers 404 or a redirect for ever, a login with a wrong password answers 200 without a token until the account
+#: is locked; a firewall that is upset answers 403 for a while.
 GIVE_UP_AFTER = 5
 
 

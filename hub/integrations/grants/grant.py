@@ -32,7 +32,7 @@ class Grant:
         refresh_in: seconds until it is to be renewed, negative when that is due; `inf` when never.
         lease_left: seconds that a renewal under way is left alone; 0 or less when there is none.
         rest_left: seconds until the provider may be asked again; 0 or less when it may.
-        interrupted: an earlier renewal ended without a trace after its intent was written.
+        interrupted: an earlier renewal ended without an answer after its intent was written.
         rejected: the service refused this version of the access token.
         failures: questions in a row without an answer.
         refused_with: which settings the provider refused.

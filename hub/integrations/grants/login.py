@@ -18,7 +18,6 @@ from hub.integrations.grants.answer import (
     seconds,
     usable_token,
 )
-from hub.net.outcome import ErrorClass
 from hub.net.token_endpoint import MAX_ANSWER_BYTES, TIMEOUT_SECONDS
 from hub.transforms.template import NotFilledError
 
@@ -109,7 +108,7 @@ def read_login(outcome: Outcome, settings: LoginCallAuth, sent: list[Secret]) ->
         message = (
             f"The login's answer holds no token in its {settings.token.in_}{where} that a call can carry."
         )
-        return Failed(message, client_error=outcome.error_class is ErrorClass.HTTP_4XX)
+        return Failed(message, lasting=True)
     life = seconds(at(found, settings.life_path)) if settings.life_path else None
     return Tokens(token, life=life or settings.life_seconds)
 

@@ -206,10 +206,8 @@ class Refresher:
         with self._engine.begin() as conn:
             if isinstance(answer, Tokens):
                 self._granted(conn, holder, grant, fence, answer)
-            elif isinstance(answer, Refused):
+            elif isinstance(answer, Refused) or (answer.lasting and grant.failures + 1 >= GIVE_UP_AFTER):
                 self._refused(conn, holder, grant, fence, _explained(answer.message, grant, refresh))
-            elif answer.client_error and grant.failures + 1 >= GIVE_UP_AFTER:
-                self._refused(conn, holder, grant, fence, answer.message)
             else:
                 pause = pause_after(grant.failures, answer.retry_after, self._rng)
                 store.note_failure(
@@ -218,7 +216,8 @@ class Refresher:
                     fence=fence,
                     message=answer.message,
                     pause=pause,
-                    uncertain=answer.uncertain,
+                    # A failure of this one says nothing of what an earlier one left behind.
+                    uncertain=answer.uncertain or grant.interrupted,
                 )
 
     def _granted(self, conn: Connection, holder: Holder, grant: Grant, fence: int, tokens: Tokens) -> None:

@@ -148,7 +148,7 @@ def note_failure(
         fence: of the renewal.
         message: what went wrong.
         pause: seconds to leave the provider alone.
-        uncertain: the question may have been answered, so its intent stays.
+        uncertain: this question or an earlier one may have been answered, so its intent stays.
     """
     conn.execute(
         text(

@@ -176,17 +176,47 @@ def test_a_refusal_is_not_asked_again_until_something_changes(world: World, prov
     assert world.alarms.restored_ids == [holder.id]
 
 
-def test_client_errors_without_an_oauth_error_ask_for_a_person_after_a_few(
-    world: World, provider: Provider
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answer(404, b"<html>nothing here</html>"), "404"),
+        (Answer(301, b"", {"Location": "/moved"}), "redirect"),
+        (Answer(200, b"<html>Welcome</html>"), "holds no access_token"),
+        (Answer(200, b'{"access_token": "two words"}'), "no header can carry"),
+    ],
+    ids=["nothing there", "moved", "a page", "no token"],
+)
+def test_answers_that_do_not_change_by_themselves_ask_for_a_person_after_a_few(
+    world: World, provider: Provider, answer: Answer, told: str
 ) -> None:
-    provider.default = lambda _call: Answer(404, b"<html>nothing here</html>")
+    provider.default = lambda _call: answer
     holder = world.holder(settings(provider), client_secret=SECRET)
     for number in range(4):
         with pytest.raises(NotYet):
             world.grants(str(number)).credentials(holder)
         world.change(holder, "not_before = NULL")
-    with pytest.raises(NeedsReauth, match="404"):
-        world.grants("last").credentials(holder)
+    for owner in ("fifth", "nobody asks again"):
+        with pytest.raises(NeedsReauth, match=told):
+            world.grants(owner).credentials(holder)
+    assert len(provider.calls) == 5
+    assert len(world.alarms.reasons) == 1
+
+
+def test_that_a_renewal_was_cut_off_is_told_though_others_failed_after_it(
+    world: World, provider: Provider
+) -> None:
+    holder = world.holder(settings(provider, grant="refresh_token"), client_secret=SECRET, refresh_token="r1")
+    provider.default = lambda _call: Answer(503)
+    with pytest.raises(NotYet):
+        world.grants("one").credentials(holder)
+    assert world.row(holder).intent_at is None
+    world.change(holder, "intent_at = now(), not_before = NULL")
+    with pytest.raises(NotYet):
+        world.grants("two").credentials(holder)
+    world.change(holder, "not_before = NULL")
+    provider.default = lambda _call: Answer(400, b'{"error": "invalid_grant"}')
+    with pytest.raises(NeedsReauth, match=r"invalid_grant.*cut off"):
+        world.grants("three").credentials(holder)
 
 
 def test_a_hanging_endpoint_sends_callers_away_after_a_moment(world: World, provider: Provider) -> None:

@@ -72,7 +72,7 @@ def test_an_oauth_error_is_a_refusal(status: int, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "client_error"),
+    ("status", "body", "lasting"),
     [
         (500, {"error": "server_error"}, False),
         (503, {"error": "invalid_grant"}, False),
@@ -85,22 +85,23 @@ def test_an_oauth_error_is_a_refusal(status: int, body: dict[str, Any]) -> None:
         (200, {"ok": False, "error": "request_timeout"}, False),
         (200, {"ok": False, "error": "ratelimited"}, False),
         (403, b"<html>firewall</html>", True),
-        (302, b"", False),
-        (200, b"not json", False),
-        (200, [1], False),
-        (200, {"access_token": 7}, False),
-        (200, {"access_token": ""}, False),
-        (200, {"access_token": "line\nbreak"}, False),
-        (200, {"access_token": "x" * 20_000}, False),
+        (408, b"", False),
+        (302, b"", True),
+        (200, b"not json", True),
+        (200, [1], True),
+        (200, {"access_token": 7}, True),
+        (200, {"access_token": ""}, True),
+        (200, {"access_token": "line\nbreak"}, True),
+        (200, {"access_token": "x" * 20_000}, True),
     ],
     ids=lambda value: str(value)[:40],
 )
 def test_everything_else_is_a_failure_that_says_nothing_about_the_grant(
-    status: int, body: Any, client_error: bool
+    status: int, body: Any, lasting: bool
 ) -> None:
     found = read(body, status)
     assert isinstance(found, Failed)
-    assert found.client_error is client_error
+    assert found.lasting is lasting
     assert found.message
 
 
@@ -111,13 +112,28 @@ def test_the_providers_wish_for_rest_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error_class", "uncertain"),
-    [(ErrorClass.TIMEOUT, True), (ErrorClass.RESET, True), (ErrorClass.DNS, False), (ErrorClass.TLS, False)],
+    ("status", "error_class", "uncertain", "lasting"),
+    [
+        (None, ErrorClass.TIMEOUT, True, False),
+        (None, ErrorClass.RESET, True, False),
+        (None, ErrorClass.DNS, False, False),
+        (None, ErrorClass.TLS, False, False),
+        (200, ErrorClass.TIMEOUT, True, False),
+        (200, ErrorClass.RESET, True, False),
+        (200, ErrorClass.PROTOCOL, True, False),
+        (200, ErrorClass.TOO_LARGE, True, True),
+        (400, ErrorClass.RESET, False, False),
+        (503, ErrorClass.RESET, False, False),
+        (503, ErrorClass.TOO_LARGE, False, False),
+        (200, None, False, True),
+    ],
 )
-def test_a_question_that_may_have_arrived_is_uncertain(error_class: ErrorClass, uncertain: bool) -> None:
-    found = read_oauth(Outcome(None, error_class, "It broke."), settings(), [])
+def test_a_question_whose_answer_may_have_held_tokens_is_uncertain(
+    status: int | None, error_class: ErrorClass | None, uncertain: bool, lasting: bool
+) -> None:
+    found = read_oauth(Outcome(status, error_class, "It broke.", body=b'{"access_tok'), settings(), [])
     assert isinstance(found, Failed)
-    assert found.uncertain is uncertain
+    assert (found.uncertain, found.lasting) == (uncertain, lasting)
 
 
 def test_no_secret_that_was_sent_is_repeated() -> None:

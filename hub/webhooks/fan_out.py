@@ -40,8 +40,9 @@ _DELIVERIES = 2_000
 _STEP = 1_000
 #: A message with more endpoints than this leaves half of the room to those that come after it.
 _WIDE = 100
-#: The door whose events nobody could judge on their way in: a function in the database has no JSON Schema.
-_UNJUDGED = "sql"
+#: The doors whose events were not judged on their way in: a function in the database has no JSON Schema, and the end of
+#: an execution, which a flow publishes with it, cannot be refused.
+_UNJUDGED = frozenset({"sql", "flow"})
 
 
 class Begun(NamedTuple):
@@ -106,7 +107,7 @@ class FanOut:
 
     Args:
         directory: the endpoints.
-        catalogue: judges what came in by SQL.
+        catalogue: judges what came in by SQL, and what flows publish.
         admission: places for calls.
         triggers: what else begins with events.
         owner: this worker's name, written into leases.
@@ -208,7 +209,7 @@ class FanOut:
             writing.nowhere[message.id] = "expired"
             return
         if (
-            message.source == _UNJUDGED
+            message.source in _UNJUDGED
             and not self._catalogue.check(message.tenant_id, message.type, message.data).allowed
         ):
             writing.done.append(message.id)

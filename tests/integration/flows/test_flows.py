@@ -190,6 +190,31 @@ def test_a_loop_is_cut(flows: Flows, provider: Provider) -> None:
     assert {row.depth for row in flows.world.sql("SELECT depth FROM hub.execution")} == set(range(1, 9))
 
 
+def test_what_a_flow_publishes_is_judged_by_the_catalogue(flows: Flows, provider: Provider) -> None:
+    world = flows.world
+    integration = world.create(provider.url)["id"]
+    schema = {"type": "object", "required": ["name"]}
+    for name in ("made.bad", "made.good"):
+        made = {"name": name, "schema": schema, "validation": "enforce"}
+        assert world.call("POST", "/event-types", json=made).status_code == 201
+    for name in ("bad", "good"):
+        mapping = [{"set": {"name" if name == "good" else "title": "Ada"}}]
+        publish = [{"event_type": f"made.{name}", "mapping": mapping}]
+        flows.create(integration, name=name, publish=publish)
+        listening = {"name": f"after {name}", "event_types": [f"made.{name}"], "operation": "get_user"}
+        flows.create(integration, **listening)
+    flows.publish()
+    flows.run()
+    shown = world.call("GET", "/events").json()["data"]
+    assert {(one["type"], one["state"], one["reason"]) for one in shown} == {
+        ("order.paid", "done", None),
+        ("made.good", "done", None),
+        ("made.bad", "failed", "schema_invalid"),
+    }
+    operations = sorted(one["operation"] for one in flows.executions())
+    assert operations == ["get_user", "make_user", "make_user"]
+
+
 def test_a_rule_that_leaves_out_its_defaults_is_changed_into_a_whole_one(
     flows: Flows, provider: Provider
 ) -> None:

@@ -58,12 +58,14 @@ class _Ftp(ftplib.FTP_TLS):
         self.af = sock.family
         if implicit:
             self.sock = self._way.wrap_socket(sock)
-        self.file = self.sock.makefile("r", encoding=self.encoding)
+        # What servers say to people may be in any encoding (RFC 2640, 2.1 is about names alone).
+        self.file = self.sock.makefile("r", encoding=self.encoding, errors="replace")
         self._way.trace.phase = Phase.WAIT
         self.welcome = self.getresp()
         if not implicit:
             with _securing():
                 self.auth()
+            self.file.reconfigure(errors="replace")
             self._way.trace.phase = Phase.WAIT
 
     def getline(self) -> str:

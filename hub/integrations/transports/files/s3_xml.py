@@ -7,6 +7,8 @@ from typing import Any
 from xml.parsers import expat
 
 MAX_DEPTH = 20
+#: A page of a listing has about 14,000: a thousand entries with their facts.
+MAX_ELEMENTS = 30_000
 
 
 class NotXml(Exception):
@@ -36,17 +38,29 @@ def parse(document: bytes) -> Element:
     """Read a document.
 
     Raises:
-        NotXml: it is none, has a document type, or is nested too deeply.
+        NotXml: it is none, has a document type, too many elements, or is nested too deeply.
     """
     root = Element("")
     stack = [root]
+    # Joined at the end of their element: a text grows with every element inside it.
+    texts: list[list[str]] = [[]]
+    count = 0
 
     def start(name: str, _: dict[str, str]) -> None:
-        if len(stack) > MAX_DEPTH:
+        nonlocal count
+        count += 1
+        if len(stack) > MAX_DEPTH or count > MAX_ELEMENTS:
             raise NotXml
         element = Element(name.rpartition(" ")[2])
         stack[-1].children.append(element)
         stack.append(element)
+        texts.append([])
+
+    def end(_: str) -> None:
+        stack.pop().text = "".join(texts.pop())
+
+    def characters(text: str) -> None:
+        texts[-1].append(text)
 
     def refuse(*_: Any) -> None:
         raise NotXml
@@ -54,8 +68,8 @@ def parse(document: bytes) -> Element:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _: stack.pop()
-    parser.CharacterDataHandler = lambda text: setattr(stack[-1], "text", stack[-1].text + text)
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     try:

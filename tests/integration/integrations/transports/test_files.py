@@ -620,6 +620,23 @@ def test_ftps_verifies_the_server(ftps: tuple[int, Path]) -> None:
     assert caller.probe().error_class is ErrorClass.TLS
 
 
+@pytest.mark.parametrize("implicit", [False, True], ids=["ftps", "ftpsi"])
+def test_an_ftp_server_may_talk_in_any_encoding(tmp_path: Path, implicit: bool) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a").write_text("here")
+    said: dict[str, Any] = {"banner": "Bienvenue à tous", "encoding": "latin-1"}
+    with running_ftps(root, AUTHORITY, implicit=implicit, **said) as port:
+        scheme = "ftpsi" if implicit else "ftps"
+        caller = Caller(
+            FileTransport(), f"{scheme}://127.0.0.1:{port}", basic(USER, PASSWORD), OPERATIONS, tls=tls()
+        )
+        assert caller.result("get", file("a"))["text"] == "here"
+        assert [entry["name"] for entry in caller.result("root")["entries"]] == ["a"]
+        missing = caller.call("get", file("dossier é"))
+    assert (missing.error_class, missing.headers["file-error"]) == (ErrorClass.PROVIDER_ERROR, "not_found")
+
+
 def test_s3_lists_over_many_pages(s3: int) -> None:
     client = s3_client(s3)
     client.create_bucket(Bucket="pages")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
+import time
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from hub.integrations.transports.files.entries import Entry, Listing
 from hub.integrations.transports.files.forms import FileOperation, FileSettings
 from hub.integrations.transports.files.ftps import _of_facts, _verdict
 from hub.integrations.transports.files.s3 import S3Client, _error
-from hub.integrations.transports.files.s3_xml import NotXml, parse
+from hub.integrations.transports.files.s3_xml import MAX_ELEMENTS, NotXml, parse
 from hub.integrations.transports.interface import Caps, Connection
 from hub.net.outcome import ErrorClass, Outcome, classify_status
 from hub.net.sockets import Deadline
@@ -221,6 +222,21 @@ def test_a_listing_keeps_to_its_caps() -> None:
 def test_xml_with_dangers_or_without_sense_is_not_read(document: bytes) -> None:
     with pytest.raises(NotXml):
         parse(document)
+
+
+def test_xml_has_a_bounded_number_of_elements() -> None:
+    assert len(parse(b"<r>" + b"<a/>" * (MAX_ELEMENTS - 1) + b"</r>").children) == MAX_ELEMENTS - 1
+    with pytest.raises(NotXml):
+        parse(b"<r>" + b"<a/>" * MAX_ELEMENTS + b"</r>")
+
+
+def test_a_text_with_elements_inside_is_not_copied_for_each_of_them() -> None:
+    elements = 20_000
+    begun = time.thread_time()
+    root = parse(b"<r>" + b"y" * 4_000_000 + b"<a>b</a>x" * elements + b"</r>")
+    assert time.thread_time() - begun < 2  # seconds; with copies about 7
+    assert root.text == "y" * 4_000_000 + "x" * elements
+    assert {child.text for child in root.children} == {"b"}
 
 
 def test_xml_is_read_without_its_namespaces() -> None:

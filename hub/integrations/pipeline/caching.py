@@ -39,12 +39,13 @@ def look_up(call: Call, tools: Tools) -> Stopped | None:
     """Is the answer known? With it, the call ends here."""
     assert call.form is not None
     assert call.prepared is not None
-    # What is not to be stored is not kept here either.
-    seconds = call.form.cache_seconds if call.target.data_policy.store == "all" else 0
+    target = call.target
+    # What is not to be stored, in whole or in part, is not kept here either.
+    keeps = target.data_policy.store == "all" and not target.masks.data
+    seconds = call.form.cache_seconds if keeps else 0
     if tools.limits is None or seconds <= 0 or not call.prepared.safe or call.context.fresh:
         return None
     cache = tools.limits.cache
-    target = call.target
     account = None if target.granted_at is None else target.granted_at.isoformat()
     key = cache_key(target.tenant_id, target.id.hex, target.version, account, call.operation, call.given)
     if call.context.dry:

@@ -105,7 +105,8 @@ class Caching(Form):
         ge=0,
         le=86_400,
         allow_inf_nan=False,
-        description="0, or a `data_policy.store` other than `all`: nothing is kept.",
+        description="0, a `data_policy.store` other than `all`, or paths in answers in `data_policy.redact`: nothing is"
+        " kept.",
     )
 
 
@@ -151,7 +152,7 @@ class DataPolicy(Form):
         default=[],
         max_length=100,
         description="Paths in inputs (`input.…`) and answers (`data.…`) that are masked. With paths in inputs, no event"
-        " of a flow is kept with its execution, nor what was sent.",
+        " of a flow is kept with its execution, nor what was sent; with paths in answers, no answer is cached.",
     )
 
 

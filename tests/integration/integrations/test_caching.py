@@ -6,6 +6,7 @@ import json
 import threading
 from typing import Any
 
+import pytest
 import redis
 
 from hub.core.ids import Kind, new_uuid, parse_id
@@ -155,6 +156,30 @@ def test_an_answer_is_kept_as_the_steps_made_it_and_only_for_its_time(
     third = world.execute(made["id"])
     world.run_executions()
     assert world.read(third)["result"]["data"] == {"number": 2}
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        ({"redact": ["data.iban"]}, False),
+        ({"store": "errors"}, False),
+        ({"store": "none"}, False),
+        ({"redact": ["input.body.card"]}, True),
+    ],
+    ids=str,
+)
+def test_what_the_data_policy_hides_of_answers_is_not_kept_in_redis(
+    world: World, provider: Provider, redis_url: str, policy: dict[str, Any], kept: bool
+) -> None:
+    world.limits = Limits(redis_url)
+    provider.default = lambda _call: Answer(200, b'{"iban":"DE02120300000000202051","n":1}')
+    made = world.create(provider.url, data_policy=policy, **CACHED)
+    for _ in range(2):
+        world.execute(made["id"])
+        world.run_executions(capacity=1)
+    assert len(provider.calls) == (1 if kept else 2)
+    with redis.Redis.from_url(redis_url) as client:
+        assert bool(client.keys("hub:limits:cache:*")) is kept
 
 
 def test_a_test_and_a_check_call_the_service_itself(world: World, provider: Provider, redis_url: str) -> None:

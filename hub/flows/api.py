@@ -135,8 +135,9 @@ def test_flow(flow_id: str, body: FlowTestIn, caller: Writer, hub: Hub, workshop
     with hub.engine.connect() as conn:
         row = _find(conn, caller, flow_id)
         target = workshop.doors.target(conn, caller.tenant_id, row.integration_id)
+        roles = store.roles_of_maker(conn, row.created_by)
     with hub.slow.place(caller.tenant_id):
-        return trying.try_flow(row, target, body, workshop.tools)
+        return trying.try_flow(row, target, body, workshop.tools, roles=roles)
 
 
 def _target(

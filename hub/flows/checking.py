@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hub.core.errors import FieldError, Invalid
+from hub.flows.granting import EVENT as NEEDS_REAUTH
 from hub.transforms import compile_filter, compile_steps
 from hub.webhooks.matching import EVENT_TYPE, LABEL_RULE, is_label, is_pattern
+from hub.webhooks.operations import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,8 +16,17 @@ if TYPE_CHECKING:
     from hub.transforms import Sandbox
 
 _TYPE_RULE = "must be dotted words of letters, digits, `_` and `-`, such as `deal.created`"
-#: The hub's own events; nobody else publishes them.
+_OWN_RULE = "is told by the hub itself, and starts no flow: endpoints of kind `operations` get it"
+#: The hub's own events; no flow publishes them.
 _OWN = ("execution.", "endpoint.", "message.", "integration.")
+#: What the hub tells of itself, beside the ends of executions. Others may well have messages, endpoints or integrations
+#: of their own to tell of, so only these very types cannot start a flow.
+_OWN_TYPES = frozenset({*Operation, NEEDS_REAUTH, "integration.alert"})
+
+
+def is_own(text: str) -> bool:
+    """Is this type, or pattern, one of the hub's own events? They go to endpoints of kind `operations`, to no flow."""
+    return text.startswith("execution.") or text in _OWN_TYPES
 
 
 def check(values: Mapping[str, Any], sandbox: Sandbox | None) -> None:
@@ -25,11 +36,12 @@ def check(values: Mapping[str, Any], sandbox: Sandbox | None) -> None:
         Invalid: with one field for every fault.
         Unavailable: expressions cannot be read now.
     """
-    faults = [
-        FieldError(f"event_types.{index}", "must be a type, `order.*`, or `*`")
-        for index, pattern in enumerate(values.get("event_types", ()))
-        if not is_pattern(pattern)
-    ]
+    faults = []
+    for index, pattern in enumerate(values.get("event_types", ())):
+        if not is_pattern(pattern):
+            faults.append(FieldError(f"event_types.{index}", "must be a type, `order.*`, or `*`"))
+        elif is_own(pattern):
+            faults.append(FieldError(f"event_types.{index}", _OWN_RULE))
     faults += [
         FieldError(f"labels.{index}", LABEL_RULE)
         for index, label in enumerate(values.get("labels", ()))

@@ -48,7 +48,10 @@ class FlowIn(Form):
     name: str = Field(min_length=1, max_length=128)
     description: str = Field(default="", max_length=4096)
     event_types: list[Pattern] = Field(
-        min_length=1, max_length=100, description="Types, beginnings such as `order.*`, or `*`."
+        min_length=1,
+        max_length=100,
+        description="Types, beginnings such as `order.*`, or `*`. The hub's own events (`execution.failed` …) start"
+        " no flow.",
     )
     labels: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         default=[], max_length=20, description="Only events that carry one of them."
@@ -106,11 +109,17 @@ class FlowTestIn(Form):
     labels: list[str] = []
 
 
+WhyNot = Literal["event_types", "labels", "filter", "access_rules", "pause"]
+
+
 class FlowTest(BaseModel):
     """What a sample event would start."""
 
     starts: bool
-    why_not: str | None = Field(description="What of the flow does not take it.")
+    why_not: WhyNot | None = Field(
+        description="What of the flow does not take it. `event_types` also takes none of the hub's own events;"
+        " `access_rules` are those of the integration, which refuse the key that made the flow."
+    )
     input: Any = Field(description="What the mapping makes of it.")
     would_call: bool
     links: list[dict[str, Any]] = Field(description="As a dry run of the operation shows them.")

@@ -97,6 +97,11 @@ def load_flows(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> Sequence[
     return conn.execute(query.order_by(flow.c.id)).all()
 
 
+def roles_of_maker(conn: Connection, key_id: uuid.UUID | None) -> Sequence[str]:
+    """The roles of the key that made a flow; none when there is no such key (any more). Served by api_key_pkey."""
+    return conn.scalar(select(api_key.c.roles).where(api_key.c.id == key_id)) or ()
+
+
 def load_publishing(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row[Any, Any, Any, Any]]:
     """What flows publish, by flow. Served by flow_pkey."""
     query = select(flow.c.id, flow.c.tenant_id, flow.c.name, flow.c.publish).where(flow.c.id.in_(ids))

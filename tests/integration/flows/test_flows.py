@@ -370,6 +370,37 @@ def test_a_sample_tells_what_would_happen(flows: Flows, provider: Provider) -> N
     assert flows.executions() == []
 
 
+def test_a_sample_tells_of_a_flow_that_never_starts(flows: Flows, provider: Provider) -> None:
+    world = flows.world
+    integration = world.create(provider.url)["id"]
+    made = flows.create(integration, event_types=["*"])
+    path = f"/flows/{made['id']}"
+
+    def tried(event_type: str = "order.paid") -> tuple[bool, str | None, bool]:
+        shown = world.call("POST", f"{path}/test", json={"type": event_type, "data": {}}).json()
+        return shown["starts"], shown["why_not"], shown["would_call"]
+
+    assert tried() == (True, None, True)
+    assert tried("message.sent") == (True, None, True)
+    for own in ("execution.failed", "integration.alert", "message.exhausted"):
+        assert tried(own) == (False, "event_types", False)
+    world.call("PATCH", path, json={"paused": True})
+    assert tried() == (False, "pause", False)
+    world.call("PATCH", path, json={"paused": False})
+    world.call("PATCH", f"/integrations/{integration}", json={"access": {"roles": ["billing"]}})
+    assert tried() == (False, "access_rules", False)
+
+
+def test_the_hubs_own_events_are_refused_as_what_starts_a_flow(flows: Flows, provider: Provider) -> None:
+    integration = flows.world.create(provider.url)["id"]
+    made = flows.create(integration, event_types=["*", "executions.*", "message.*", "integration.created"])
+    own = ["execution.failed", "execution.*", "endpoint.disabled", "integration.needs_reauth"]
+    answer = flows.world.call("PATCH", f"/flows/{made['id']}", json={"event_types": ["order.*", *own]})
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == [f"event_types.{n}" for n in range(1, 5)]
+    assert "operations" in answer.json()["errors"][0]["message"]
+
+
 def test_every_fault_is_named_at_once_and_nothing_is_saved(flows: Flows, provider: Provider) -> None:
     integration = flows.world.create(provider.url)["id"]
     answer = flows.world.call(

@@ -86,7 +86,8 @@ class SftpClient:
             found = self._sftp.listdir_iter(real, read_aheads=_REQUESTS_AHEAD)
             with contextlib.closing(found):
                 for attributes in found:
-                    name = attributes.filename
+                    # Names that are not UTF-8 are shown as well as they can be; no input can say them.
+                    name = attributes.filename.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
                     if "/" not in name and not listing.add(_entry(f"{path}/{name}".lstrip("/"), attributes)):
                         break
 

@@ -11,6 +11,7 @@ import errno
 import io
 import logging
 from functools import lru_cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from hub.integrations.auth.ssh_key import UnreadableKeyError, unlocked
@@ -77,7 +78,10 @@ class SshConnection:
         return bool(self._transport.is_active())
 
     def open_sftp(self) -> Any:
-        """Paramiko's client for files; what the server does not know is an `OSError` with `EOPNOTSUPP`."""
+        """Paramiko's client for files; what the server does not know is an `OSError` with `EOPNOTSUPP`.
+
+        Names that are not UTF-8 have surrogates, in both directions (PEP 383).
+        """
         with self._handshaking():
             channel = self._transport.open_session(timeout=self._seconds())
             channel.invoke_subsystem("sftp")
@@ -207,10 +211,17 @@ def _transport_class() -> Any:
 
 @lru_cache(maxsize=1)
 def _sftp_class() -> Any:
-    from paramiko import SFTPClient  # noqa: PLC0415
+    from paramiko import Message, SFTPClient, sftp_client  # noqa: PLC0415
     from paramiko.sftp import SFTP_OP_UNSUPPORTED  # noqa: PLC0415
 
+    class Texts(Message):  # type: ignore[misc,unused-ignore]
+        def get_text(self) -> str:
+            return self.get_string().decode("utf-8", "surrogateescape")
+
     class Client(SFTPClient):  # type: ignore[misc,unused-ignore]
+        def _adjust_cwd(self, path: str) -> bytes:
+            return path.encode("utf-8", "surrogateescape")
+
         def _convert_status(self, msg: Any) -> None:
             try:
                 super()._convert_status(msg)  # type: ignore[misc,unused-ignore]
@@ -222,6 +233,11 @@ def _sftp_class() -> Any:
                     raise OSError(errno.EOPNOTSUPP, str(error)) from None
                 raise
 
+    # What reads answers makes messages of the class that its module has; others in this process keep theirs.
+    names = {**vars(sftp_client), "Message": Texts}
+    for name in ("listdir_iter", "_read_response"):
+        theirs = getattr(SFTPClient, name)
+        setattr(Client, name, FunctionType(theirs.__code__, names, name, theirs.__defaults__))
     return Client
 
 

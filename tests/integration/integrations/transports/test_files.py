@@ -17,16 +17,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import asyncssh
+import paramiko
 import pytest
 import trustme
 from botocore.config import Config
 from botocore.session import Session
+from paramiko.sftp import CMD_STATUS, SFTP_NO_SUCH_FILE
 
 from hub.core.secret import Secret
 from hub.integrations.auth import aws_sigv4
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.transports.files import FileTransport
 from hub.integrations.transports.files.forms import FileOperation, FileSettings
+from hub.integrations.transports.files.ssh import _sftp_class
 from hub.net import AddressPolicy, ErrorClass, GuardedSession
 from hub.net.cancellation import Cancellation
 from hub.net.identity import TlsIdentity
@@ -404,6 +407,44 @@ def test_links_out_of_the_base_directory_lead_nowhere(sftp: tuple[SftpPeer, Path
     caller.result("replace", {"path": {"file": "link"}, "text": "mine"})
     assert (root / "secret" / "file").read_text() == "canary-outside"
     assert (base / "out" / "link").read_text() == "mine"
+
+
+def test_names_that_are_not_utf_8_hinder_nobody(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    for name in ("a.txt", "caf\ufffd.txt"):
+        (tmp_path / name).write_text("here")
+    for directory in (tmp_path, odd):
+        (directory / os.fsdecode(b"caf\xe8.txt")).write_text("there")
+    (tmp_path / "in").symlink_to(odd.name)
+    with running_sftp(tmp_path) as peer:
+        caller = sftp_caller(peer)
+        shown = [entry["name"] for entry in caller.result("root")["entries"]]
+        assert sorted(shown) == ["a.txt", "caf\ufffd", "caf\ufffd.txt", "caf\ufffd.txt", "in"]
+        assert caller.probe().ok
+        assert caller.result("get", file("caf\ufffd.txt"))["text"] == "here"
+        # A directory whose real name no input can say is used through a link.
+        below = sftp_caller(peer, base="/in")
+        assert [entry["name"] for entry in below.result("root")["entries"]] == ["caf\ufffd.txt"]
+        (odd / "b.txt").write_text("inside")
+        for way, at in ((caller, "in/b.txt"), (below, "b.txt")):
+            assert way.result("get", file(at))["text"] == "inside"
+        below.result("delete", file("b.txt"))
+        assert below.call("get", file("b.txt")).headers["file-error"] == "not_found"
+    assert vars(paramiko.sftp_client)["Message"] is paramiko.Message
+
+
+def test_what_an_sftp_server_says_of_an_error_may_be_in_any_encoding() -> None:
+    said = paramiko.Message()
+    said.add_int(7)
+    said.add_int(SFTP_NO_SUCH_FILE)
+    said.add_string(b"fichier supprim\xe9")
+    kind: Any = _sftp_class()
+    client = kind.__new__(kind)
+    client._expecting, client._lock = {7: type(None)}, threading.Lock()
+    client._read_packet = lambda: (CMD_STATUS, said.asbytes())
+    with pytest.raises(FileNotFoundError, match="fichier"):
+        client._read_response(7)
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(sftp: tuple[SftpPeer, Path]) -> None:

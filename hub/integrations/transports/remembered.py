@@ -7,6 +7,7 @@ want the same wait for it; what could not be made is not kept. Leaves to others:
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -29,6 +30,7 @@ class Remembered(Generic[T]):
         self._most = most
         self._weight = 0
         self._kept: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
+        self._looked_at: dict[Hashable, float] = {}
         self._making = KeyedLocks()
         self._lock = threading.Lock()
 
@@ -49,8 +51,27 @@ class Remembered(Generic[T]):
                 kept = self._found(key)
                 if kept is None:
                     kept = make()
-                    self._keep(key, kept)
+                    with self._lock:
+                        self._put(key, kept)
         return kept[0]
+
+    def take_turn(self, key: Hashable, seconds: float) -> bool:
+        """Whether the caller is to make a kept thing again: nobody was told so, nor made it, for so many seconds.
+
+        One caller alone is told; while it is at it, and when it fails, the others go on with what is kept.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if key not in self._kept or now - self._looked_at[key] < seconds:
+                return False
+            self._looked_at[key] = now
+            return True
+
+    def renew(self, key: Hashable, made: tuple[T, int]) -> None:
+        """Put a thing and its weight in the place of the one that is kept; of a key that is not kept, nothing."""
+        with self._lock:
+            if key in self._kept:
+                self._put(key, made)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -62,11 +83,16 @@ class Remembered(Generic[T]):
                 self._kept.move_to_end(key)
             return kept
 
-    def _keep(self, key: Hashable, made: tuple[T, int]) -> None:
-        with self._lock:
-            if made[1] > self._most:
-                return
-            self._kept[key] = made
-            self._weight += made[1]
-            while self._weight > self._most:
-                self._weight -= self._kept.popitem(last=False)[1][1]
+    def _put(self, key: Hashable, made: tuple[T, int]) -> None:
+        self._drop(key)
+        if made[1] > self._most:
+            return
+        self._kept[key], self._looked_at[key] = made, time.monotonic()
+        self._weight += made[1]
+        while self._weight > self._most:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Hashable) -> None:
+        if key in self._kept:
+            self._weight -= self._kept.pop(key)[1]
+            del self._looked_at[key]

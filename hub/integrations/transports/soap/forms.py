@@ -25,7 +25,7 @@ class SoapSettings(Form):
         max_length=MAX_INLINE,
         description="The service's WSDL: its address (http or https), or the text itself, which then imports"
         " nothing. Of a text, operations and inputs are checked before anything leaves; of an address, when a call"
-        " is made.",
+        " is made. A worker reads an address again after five minutes; when that fails, it goes on with what it has.",
     )
     service: str | None = Field(
         default=None,

@@ -1,7 +1,12 @@
-"""Descriptions of services, read once and kept while there is room."""
+"""Descriptions of services, kept while there is room; one that was fetched is read again from time to time.
+
+A call goes on with the older reading when a new one fails or has no port for it: the host of a WSDL may be down, or
+show a page instead, while the service works.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,6 +17,7 @@ from hub.integrations.transports.soap.markup import BadMarkupError
 from hub.integrations.transports.trace_context import TraceAlone
 from hub.net.outcome import ErrorClass, Outcome
 from hub.net.session import USER_AGENT
+from hub.net.sockets import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +27,12 @@ if TYPE_CHECKING:
     from hub.integrations.transports.soap.bundle import Bundle
     from hub.integrations.transports.soap.forms import SoapSettings
     from hub.net.session import GuardedSession
-    from hub.net.sockets import Deadline
 
 #: Of WSDL text. What zeep makes of it takes about twenty times as much memory.
 _MAX_KEPT = 8 * 1_048_576
 _MIN_WEIGHT = 8_192
+#: What an address gave is read again by a call after this time.
+_GOOD_SECONDS = 300.0
 
 _kept: Remembered[Description] = Remembered(_MAX_KEPT)
 
@@ -75,7 +82,7 @@ def of_connection(
         credentials: used for documents of the same origin as the service.
         caps: of the call.
         deadline: of the call.
-        fresh: read it again, and keep nothing.
+        fresh: read it again, in any case.
 
     Raises:
         NotRead: with the outcome of the call.
@@ -85,15 +92,26 @@ def of_connection(
         if settings.is_inline:
             return of_text(settings)
 
-        def fetch(url: str, room: int) -> bytes:
-            return _fetch(session, connection, credentials, caps, deadline, url, room)
+        def make(within: Deadline = deadline) -> tuple[Description, int]:
+            def fetch(url: str, room: int) -> bytes:
+                return _fetch(session, connection, credentials, caps, within, url, room)
 
-        def make() -> tuple[Description, int]:
             return _made(lambda: bundle.of_address(settings.wsdl, fetch, strict=settings.strict), settings)
 
-        if fresh:
-            return make()[0]
         key = (connection.id, connection.pool_key, settings.digest)
+
+        def renew(within: Deadline) -> Description:
+            made = make(within)
+            made[0].port(settings)
+            _kept.renew(key, made)
+            return made[0]
+
+        if fresh:
+            return renew(deadline)
+        if _kept.take_turn(key, _GOOD_SECONDS):
+            # The call itself keeps half of its time.
+            with suppress(BadDescriptionError, NotRead, TimeoutError):
+                renew(Deadline(deadline.remaining() / 2))
         return _kept.get(key, make, wait=deadline.remaining())
     except BadDescriptionError as error:
         raise NotRead(unusable(error)) from None

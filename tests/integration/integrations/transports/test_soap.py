@@ -10,13 +10,14 @@ from hub.core.errors import Invalid
 from hub.integrations.auth.basic import Basic
 from hub.integrations.auth.mode import Credentials
 from hub.integrations.pipeline.authenticating import Traced
-from hub.integrations.transports.soap import SoapTransport
+from hub.integrations.transports.soap import SoapTransport, reading
 from hub.integrations.transports.soap.forms import SoapOperation, SoapSettings
 from hub.net.outcome import ErrorClass
 from hub.net.policy import AddressPolicy
 from tests.integration.integrations.auth.served import serving
 from tests.integration.integrations.transports.calls import Caller, basic
 from tests.integration.integrations.transports.conformance import LARGE_BYTES, Conformance
+from tests.integration.integrations.transports.relay import Relay
 from tests.integration.integrations.transports.soap_peer import (
     PASSWORD,
     TNS,
@@ -257,6 +258,58 @@ def test_a_new_version_of_the_integration_reads_the_wsdl_anew(peer: SoapPeer, pe
         object.__setattr__(made.connection, "pool_key", key)
         made.result("get", {})
     assert [asked[0] for asked in peer.asked].count("GET") == 6
+
+
+def _renamed(peer: SoapPeer) -> None:
+    peer.documents["/main.wsdl"] = wsdl().replace('operation name="Get"', 'operation name="Fetch"').encode()
+
+
+def test_a_wsdl_that_changed_is_read_again_after_a_time(
+    peer: SoapPeer, peer_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = caller(peer_url, wsdl=in_parts(peer, peer_url))
+    assert made.result("get", {}) == "xxx"
+    _renamed(peer)
+    assert made.result("get", {}) == "xxx"
+    monkeypatch.setattr(reading, "_GOOD_SECONDS", 0.0)
+    assert made.call("get", {}).error_class is ErrorClass.INVALID_INPUT
+    assert made.result(*ask("Fetch", size=2)) == "xx"
+
+
+@pytest.mark.parametrize("found", [None, b"<html>", b"<definitions/>"], ids=["nothing", "a page", "no WSDL"])
+def test_a_call_goes_on_with_the_wsdl_that_was_read_when_it_cannot_be_read_again(
+    peer: SoapPeer, peer_url: str, monkeypatch: pytest.MonkeyPatch, found: bytes | None
+) -> None:
+    made = caller(peer_url, wsdl=in_parts(peer, peer_url))
+    assert made.result("get", {}) == "xxx"
+    del peer.documents["/main.wsdl"]
+    if found is not None:
+        peer.documents["/main.wsdl"] = found
+    monkeypatch.setattr(reading, "_GOOD_SECONDS", 0.0)
+    assert made.result("get", {}) == "xxx"
+    assert [asked[0] for asked in peer.asked] == ["GET", "GET", "GET", "POST", "GET", "POST"]
+
+
+def test_a_wsdl_whose_host_hangs_leaves_a_call_half_of_its_time(
+    peer: SoapPeer, peer_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(peer_url.rpartition(":")[2])
+    with Relay(port).running() as relay:
+        made = caller(peer_url, wsdl=in_parts(peer, f"http://127.0.0.1:{relay.port}"))
+        assert made.result("get", {}) == "xxx"
+        relay.held.set()
+        monkeypatch.setattr(reading, "_GOOD_SECONDS", 0.0)
+        outcome = made.call("get", {}, timeout=2.0)
+    assert outcome.ok, outcome.message
+    assert 900 <= outcome.timings.total_ms < 2000
+
+
+def test_what_a_probe_reads_takes_the_place_of_what_was_read_before(peer: SoapPeer, peer_url: str) -> None:
+    made = caller(peer_url, wsdl=in_parts(peer, peer_url))
+    assert made.result("get", {}) == "xxx"
+    _renamed(peer)
+    assert made.probe().ok
+    assert made.result(*ask("Fetch", size=2)) == "xx"
 
 
 def test_credentials_go_for_documents_of_the_same_origin_only(peer: SoapPeer, peer_url: str) -> None:

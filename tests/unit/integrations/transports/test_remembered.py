@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,35 @@ def test_a_fault_is_not_kept() -> None:
     with pytest.raises(ValueError):
         kept.get("a", fail)
     assert kept.get("a", lambda: ("made", 1)) == "made"
+
+
+def test_one_caller_is_told_that_a_thing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("hub.integrations.transports.remembered.time", clock)
+    kept: Remembered[str] = Remembered(10)
+    assert not kept.take_turn("a", 300)
+    kept.get("a", lambda: ("first", 1))
+    now[0] = 299
+    assert not kept.take_turn("a", 300)
+    now[0] = 300
+    assert [kept.take_turn("a", 300), kept.take_turn("a", 300)] == [True, False]
+    now[0] = 500
+    kept.renew("a", ("second", 1))
+    now[0] = 700
+    assert not kept.take_turn("a", 300)
+    assert kept.get("a", lambda: ("never", 1)) == "second"
+
+
+def test_a_renewed_thing_weighs_what_it_weighs_now() -> None:
+    kept: Remembered[str] = Remembered(10)
+    kept.get("a", lambda: ("a", 6))
+    kept.renew("a", ("a", 4))
+    kept.get("b", lambda: ("b", 6))
+    assert len(kept) == 2
+    kept.renew("b", ("b", 11))
+    kept.renew("c", ("c", 1))
+    assert len(kept) == 1
 
 
 def test_callers_of_one_thing_wait_for_it_and_others_do_not() -> None:

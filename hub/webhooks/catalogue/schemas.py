@@ -29,7 +29,10 @@ Title = Annotated[str, Field(max_length=200)]
 Description = Annotated[str, Field(max_length=8192)]
 _SCHEMA = "JSON Schema, draft 2020-12, of the event's `data`; up to 256 KiB, references within it only."
 _EXAMPLE = "An event's `data`; it must fit the schema."
-_VALIDATION = "What becomes of an event that does not fit: nothing, a warning, or a refusal."
+_VALIDATION = (
+    "What becomes of an event that does not fit: nothing, a warning, or a refusal. Events that a source received from"
+    " outside are not judged: they are as their provider made them."
+)
 _RETRY_POLICY = (
     "When its events are sent again, to endpoints without a policy of their own."
     " Null: the tenant's (`/v1/event-type-settings`) or else the deployment's schedule."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from random import Random
 from typing import Annotated, Any
 from uuid import UUID
@@ -119,12 +120,13 @@ def delete_grant(integration_id: str, caller: Writer, hub: Hub, request: Request
     """Forget the tokens, and have the provider revoke them where `auth.revocation_url` is known."""
     grants = grants_of(request, hub)
     holder, _ = load_holder(grants, caller.tenant_id, _integration(integration_id))
-    with grants.engine.begin() as conn:
-        found = revocation.detach(conn, grants.vault, holder.tenant_id, holder.id)
-        subject = format_id(Kind.INTEGRATION, holder.id)
-        audit.note(conn, holder.tenant_id, caller.key_id, "integration.disconnected", subject)
-    grants.forget(holder.id)
-    fault = revocation.revoke(grants.asker.session, grants.asker.clock, found)
+    with hub.slow.place(holder.tenant_id) if revocation.asks(holder.parameters) else nullcontext():
+        with grants.engine.begin() as conn:
+            found = revocation.detach(conn, grants.vault, holder.tenant_id, holder.id)
+            subject = format_id(Kind.INTEGRATION, holder.id)
+            audit.note(conn, holder.tenant_id, caller.key_id, "integration.disconnected", subject)
+        grants.forget(holder.id)
+        fault = revocation.revoke(grants.asker.session, grants.asker.clock, found)
     return Disconnected(revoked=fault is None, detail=fault)
 
 

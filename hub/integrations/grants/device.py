@@ -118,19 +118,23 @@ def poll(grants: Grants, tenant_id: UUID, integration_id: UUID) -> bool:
     """Ask whether the person is done, unless it is too early for that.
 
     Returns:
-        True when the integration has a grant now; False: go on waiting.
+        True when the integration has a grant now, whoever got it; False: go on waiting.
 
     Raises:
-        NotFound: nobody is waited for.
+        NotFound: nobody is waited for, and nobody has connected it.
         NotGranted: the person said no, or took too long.
     """
     with grants.engine.begin() as conn:
         request = request_store.find_device_request(conn, tenant_id, integration_id)
-        if request is None:
+        if request is not None:
+            if request.fresh and not request_store.take_poll(conn, request.id):
+                return False
+            found = grants.vault.get_many(conn, [(tenant_id, request.secret_id)])
+    if request is None:
+        # Another process, such as the job of `poll_due`, may have finished it between two polls.
+        if not _is_connected(grants, tenant_id, integration_id):
             raise NotFound("Nobody is being waited for: start again.")
-        if request.fresh and not request_store.take_poll(conn, request.id):
-            return False
-        found = grants.vault.get_many(conn, [(tenant_id, request.secret_id)])
+        return True
     if not request.fresh:
         raise _given_up(grants, request, "The code was not typed in time. Start again.")
     holder, _ = load_holder(grants, tenant_id, integration_id)
@@ -142,8 +146,9 @@ def poll(grants: Grants, tenant_id: UUID, integration_id: UUID) -> bool:
     outcome = client.ask(fields, secrets.token_urlsafe(16))
     answer = read_oauth(outcome, client.settings, [*client.secrets, device_code])
     if isinstance(answer, Tokens):
-        _drop(grants, request)
+        # In this order whoever polls meanwhile finds either what is waited for or the grant.
         keep(grants, holder, answer, request.started_by)
+        _drop(grants, request)
         return True
     if isinstance(answer, Refused):
         raise _given_up(grants, request, answer.message)
@@ -167,6 +172,13 @@ def poll_due(grants: Grants, limit: int = 20) -> int:
         except HubError:  # written down with the grant; nobody is there to be told
             continue
     return len(due)
+
+
+def _is_connected(grants: Grants, tenant_id: UUID, integration_id: UUID) -> bool:
+    holder, _ = load_holder(grants, tenant_id, integration_id)
+    with grants.engine.connect() as conn:
+        row = store.find_grant(conn, tenant_id, integration_id)
+    return holder.grant == "device" and row is not None and (row.state, row.basis) == ("active", holder.basis)
 
 
 def _parts(found: Any) -> tuple[Secret, str, str] | None:

@@ -18,6 +18,8 @@ from hub.integrations.grants.holder import Holder, obtains
 from hub.integrations.grants.oauth2 import Client
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -43,6 +45,11 @@ class Revocation:
     holder: Holder
     access: Secret | None
     refresh: Secret | None
+
+
+def asks(auth: Mapping[str, Any]) -> bool:
+    """Whether there is a provider to tell, so that giving back a grant of these settings may take long."""
+    return obtains(auth) and bool(auth.get("revocation_url"))
 
 
 def detach(conn: Connection, vault: Vault, tenant_id: UUID, integration_id: UUID) -> Revocation | None:
@@ -72,7 +79,7 @@ def detach(conn: Connection, vault: Vault, tenant_id: UUID, integration_id: UUID
     vault.delete(conn, tenant_id, tokens)
     store.forget_grant(conn, tenant_id, integration_id)
     store.note_account(conn, tenant_id, integration_id)
-    if integration is None or not obtains(integration.auth) or not integration.auth.get("revocation_url"):
+    if integration is None or not asks(integration.auth):
         return None
     holder = Holder.of(integration, opened)
     if not tokens or grant.basis != holder.basis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -131,13 +132,14 @@ def delete_integration(
     with hub.engine.connect() as conn:
         row = service.get(conn, caller.tenant_id, integration_uuid(integration_id))
     check_version(if_match, row.version)
-    with hub.engine.begin() as conn:
-        given_back = revocation.detach(conn, hub.vault, caller.tenant_id, row.id)
-        # What somebody changes between the two is not what was meant.
-        meant = None if if_match is None else row.version
-        service.remove(conn, hub.vault, caller.tenant_id, row.id, version=meant, removed_by=caller.key_id)
-        released = release_orphans(conn, row.id)
-    revocation.revoke(workshop.tools.session, SystemClock(), given_back)
+    with hub.slow.place(caller.tenant_id) if revocation.asks(row.auth) else nullcontext():
+        with hub.engine.begin() as conn:
+            given_back = revocation.detach(conn, hub.vault, caller.tenant_id, row.id)
+            # What somebody changes between the two is not what was meant.
+            meant = None if if_match is None else row.version
+            service.remove(conn, hub.vault, caller.tenant_id, row.id, version=meant, removed_by=caller.key_id)
+            released = release_orphans(conn, row.id)
+        revocation.revoke(workshop.tools.session, SystemClock(), given_back)
     if released:
         hub.ring(TaskName.EXECUTIONS_RUN)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 
 import pytest
 
@@ -307,6 +308,27 @@ def test_deleting_takes_the_secrets_along_and_leaves_the_history(world: World, p
     failed = world.read(waiting)
     assert (failed["state"], failed["reason"]) == ("failed", "integration_deleted")
     assert failed["error"]["type"] == "integration_deleted"
+
+
+def test_a_delete_that_may_have_to_revoke_takes_one_of_the_tenants_places_for_slow_requests(
+    world: World, provider: Provider
+) -> None:
+    auth = {
+        "mode": "oauth2",
+        "grant": "client_credentials",
+        "token_url": f"{provider.url}/token",
+        "revocation_url": f"{provider.url}/revoke",
+        "client_id": "me",
+        "client_secret": "client-secret-0123456789",
+    }
+    told, untold = world.create(provider.url, auth=auth), world.create(provider.url, name="untold")
+    with ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(world.services.slow.place(world.tenant_id))
+        assert world.call("DELETE", f"/integrations/{told['id']}").status_code == 503
+        assert world.call("GET", f"/integrations/{told['id']}").status_code == 200, "nothing was done"
+        assert world.call("DELETE", f"/integrations/{untold['id']}").status_code == 204
+    assert world.call("DELETE", f"/integrations/{told['id']}").status_code == 204
 
 
 def test_every_change_raises_the_tenants_version(world: World, provider: Provider) -> None:

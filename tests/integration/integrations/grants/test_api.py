@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from hub.net.policy import AddressPolicy
 from hub.web.problems import response_of
 from hub.web.queries import KNOWN_QUERY
 from hub.web.services import Services
+from hub.web.slow import SlowRequests
 from tests.integration.api.conftest import serving
 from tests.integration.integrations.grants.world import World
 from tests.support.oidc import Browser, Oidc
@@ -39,6 +41,7 @@ class Api:
     url: str
     world: World
     key: str
+    slow: SlowRequests
 
     def call(self, method: str, path: str, *, key: str | None = None, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {key or self.key}"}
@@ -59,9 +62,10 @@ def hub(world: World, engine: Engine, database_url: str) -> Iterator[Api]:
     )
     policy = AddressPolicy(allow=["127.0.0.0/8"], ports=[0])
     app = FastAPI()
-    app.state.services = Services(
+    services = Services(
         settings, engine, Authenticator(engine), world.vault, policy, lambda *_args, **_options: None
     )
+    app.state.services = services
     app.state.grants = world.grants("api")
     app.include_router(api.router, prefix="/v1", dependencies=[KNOWN_QUERY])
     app.include_router(api.public)
@@ -73,7 +77,7 @@ def hub(world: World, engine: Engine, database_url: str) -> Iterator[Api]:
     with engine.begin() as conn:
         key = issue_key(conn, world.tenant_id, "admin", [Scope.ADMIN])[1].reveal()
     with serving(app, settings) as url:
-        yield Api(url, world, key)
+        yield Api(url, world, key, services.slow)
 
 
 def connect(hub: Api, oidc: Oidc, **body: Any) -> tuple[Holder, requests.Response]:
@@ -184,6 +188,18 @@ def test_disconnecting_revokes(hub: Api, oidc: Oidc) -> None:
     again = hub.call("DELETE", hub.path(holder, "grant")).json()
     assert again["revoked"] is False
     assert hub.call("POST", hub.path(holder, "grant/refresh")).status_code == 409
+
+
+def test_giving_back_takes_one_of_the_tenants_places_for_slow_requests(hub: Api, oidc: Oidc) -> None:
+    holder, _ = connect(hub, oidc)
+    untold = hub.world.holder(oidc.settings(revocation_url=None), client_secret=SECRET)
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(hub.slow.place(hub.world.tenant_id))
+        assert hub.call("DELETE", hub.path(holder, "grant")).status_code == 503
+        assert hub.world.row(holder).state == "active", "nothing was done"
+        assert hub.call("DELETE", hub.path(untold, "grant")).status_code == 200, "nobody is waited for"
+    assert hub.call("DELETE", hub.path(holder, "grant")).json() == {"revoked": True, "detail": None}
 
 
 def test_an_integration_whose_mode_obtains_nothing_has_no_grant(hub: Api) -> None:

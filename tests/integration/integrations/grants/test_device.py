@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from hub.core.errors import Conflict, NotFound, Unavailable
-from hub.integrations.grants import device
+from hub.integrations.grants import authorization, device
 from hub.integrations.grants.authorization import NotGranted
 from hub.integrations.grants.device import Shown
 from hub.integrations.grants.holder import Holder
@@ -55,8 +55,7 @@ def test_a_person_types_the_code_and_another_process_gets_the_token(world: World
     type_code(shown)
     assert poll_now(world, after_a_restart, holder) is True
     assert oidc.lives(token_of(after_a_restart.credentials(holder)))
-    with pytest.raises(NotFound, match="Nobody is being waited for"):
-        poll_now(world, after_a_restart, holder)
+    assert poll_now(world, after_a_restart, holder) is True, "it is connected, whoever asks"
 
 
 def test_the_provider_is_not_asked_more_often_than_it_wants(world: World, oidc: Oidc) -> None:
@@ -79,6 +78,38 @@ def test_a_job_polls_for_everybody(world: World, oidc: Oidc) -> None:
         conn.execute(text("UPDATE hub.authorization_request SET next_poll_at = now()"))
     assert device.poll_due(grants) == 1
     assert world.row(holder).state == "active"
+    assert device.poll(world.grants("api"), holder.tenant_id, holder.id) is True
+
+
+def test_nobody_is_waited_for_where_nobody_connected_it(world: World, oidc: Oidc) -> None:
+    holder, grants = television(world, oidc), world.grants()
+    with pytest.raises(NotFound, match="Nobody is being waited for"):
+        device.poll(grants, holder.tenant_id, holder.id)
+    shown = device.start(grants, holder)
+    type_code(shown)
+    assert poll_now(world, grants, holder) is True
+    for change in ("state = 'needs_reauth'", "state = 'active', basis = 'of other settings'"):
+        world.change(holder, change)
+        with pytest.raises(NotFound, match="Nobody is being waited for"):
+            device.poll(grants, holder.tenant_id, holder.id)
+
+
+def test_who_polls_while_another_gets_the_token_is_not_sent_away(
+    world: World, oidc: Oidc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, grants, other = television(world, oidc), world.grants("one"), world.grants("two")
+    type_code(device.start(grants, holder))
+    keep, meanwhile = authorization.keep, []
+
+    def slowly(*given: Any) -> None:
+        meanwhile.append(device.poll(other, holder.tenant_id, holder.id))
+        keep(*given)
+        meanwhile.append(device.poll(other, holder.tenant_id, holder.id))
+
+    monkeypatch.setattr(device, "keep", slowly)
+    assert poll_now(world, grants, holder) is True
+    assert meanwhile == [False, False]
+    assert device.poll(other, holder.tenant_id, holder.id) is True
 
 
 def test_a_code_that_nobody_typed_ends(world: World, oidc: Oidc) -> None:
@@ -93,9 +124,11 @@ def test_a_code_that_nobody_typed_ends(world: World, oidc: Oidc) -> None:
 
 def test_another_tenant_cannot_poll(world: World, oidc: Oidc) -> None:
     holder, grants = television(world, oidc), world.grants()
-    device.start(grants, holder)
-    with pytest.raises(NotFound):
-        device.poll(grants, type(holder.id)(int=7), holder.id)
+    type_code(device.start(grants, holder))
+    for connected in (False, True):
+        with pytest.raises(NotFound):
+            device.poll(grants, type(holder.id)(int=7), holder.id)
+        assert connected or poll_now(world, grants, holder) is True
 
 
 def test_a_provider_that_asks_to_slow_down_is_asked_less_often(world: World, provider: Provider) -> None:

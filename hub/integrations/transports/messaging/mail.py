@@ -37,6 +37,7 @@ PORT, TLS_PORT = 587, 465
 
 MAX_RECIPIENTS = 100
 _MAX_REPLY_BYTES = 262_144
+_GOODBYE_SECONDS = 2.0
 _NAMES = frozenset(
     {"from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "attachments", "headers"}
 )
@@ -178,6 +179,9 @@ def send(
             "refused": {one: safe_text(f"{code} {_said(text)}") for one, (code, text) in refused.items()},
         }
         with contextlib.suppress(Exception):
+            # The mail is taken; a server that says no goodbye must not hold the worker.
+            if server.sock is not None:
+                server.sock.settimeout(_GOODBYE_SECONDS)
             server.quit()
         return write(result)
 

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -872,6 +873,26 @@ def test_a_mail_server_that_refuses_the_connection_is_heard(
         f"SMTP: {text} ({code}).",
         [],
     )
+
+
+def test_a_mail_server_that_says_no_goodbye_holds_nobody() -> None:
+    def behave(server: Server, sock: socket.socket) -> None:
+        sock.sendall(b"220 hi\r\n")
+        stream = sock.makefile("rb")
+        while line := stream.readline():
+            if line.upper().startswith(b"DATA"):
+                sock.sendall(b"354 go on\r\n")
+                while stream.readline() != b".\r\n":
+                    pass
+                sock.sendall(b"250 taken\r\n")
+            elif not line.upper().startswith(b"QUIT"):
+                sock.sendall(b"250 OK\r\n")
+
+    with Server(behave).running() as peer:
+        caller = caller_of(f"smtp://127.0.0.1:{peer.port}", MAIL, Credentials(), settings={"tls": "disable"})
+        started = time.monotonic()
+        assert caller.result("fixed", {"text": "x"}, timeout=60)["refused"] == {}
+    assert time.monotonic() - started < 30
 
 
 def test_what_a_mail_server_lacks_has_its_class() -> None:

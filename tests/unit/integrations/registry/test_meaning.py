@@ -112,7 +112,10 @@ def test_a_certificate_is_renewed_with_its_key_and_another_one_brings_its_own() 
     assert change(now, tls={"certificate": certificate(key, 2)}).needs == frozenset({"tls.key"})
     assert change(now, auth={"mode": "none"}).needs == frozenset({"tls.key"})
     # A renewed chain is judged as the first one was: it is shown to everybody.
-    assert "holds a private key" in faults(now, tls={"certificate": certificate(key, 2) + pem})["tls.certificate"]
+    assert (
+        "holds a private key"
+        in faults(now, tls={"certificate": certificate(key, 2) + pem})["tls.certificate"]
+    )
     assert "expired" in faults(now, tls={"certificate": certificate(key, 2, ago=3)})["tls.certificate"]
     noted = change(now, tls={"certificate": "Note\n" + certificate(key, 2)})
     assert noted.columns["tls"]["certificate"].startswith("-----BEGIN CERTIFICATE-----")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+from billiard import pool
 from celery import signals
 
 import hub.tables  # noqa: F401 - every table is known before the first query
@@ -83,6 +84,13 @@ def _shutting_down(**_: Any) -> None:
     shutdown.request()
 
 
+#: How often a pool process that ends looks whether its results were read, ten times a second. At a shutdown Celery's
+#: main process forgets a message that its pool had not yet confirmed and reads nothing more of it; the pool would wait
+#: for all of billiard's 300 looks. Nothing is lost: such a message was not acknowledged either, and comes again.
+_RESULT_LOOKS = 20
+
+
 @signals.worker_process_init.connect(weak=False)
 def _forked(**_: Any) -> None:
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _RESULT_LOOKS
     context.forget()

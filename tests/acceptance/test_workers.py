@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -248,3 +252,20 @@ def test_sigterm_lets_quick_calls_end_and_hands_the_others_back(
         type=word,
     )
     assert interrupted == 50, "what may have arrived leaves an attempt"
+
+
+def test_a_worker_whose_pool_has_not_yet_confirmed_a_message_ends_soon(hub: RunningHub) -> None:
+    main = pid(hub, "deliver")
+    (child,) = map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())
+    os.kill(child, signal.SIGSTOP)
+    try:
+        send(hub, "hub.deliver", [[], {"payload": {"ids": []}}, {}], task="hub.deliveries.send")
+        until(lambda: not hub.redis.exists("hub:hub.deliver"), what="the message's way into the worker")
+        with ThreadPoolExecutor(1) as thread:
+            stopping = thread.submit(hub.stop, "deliver")
+            # Nothing tells that the main process has given the message up.
+            time.sleep(1)
+            os.kill(child, signal.SIGCONT)
+            stopping.result()
+    finally:
+        hub.start("deliver")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -257,10 +258,24 @@ def test_sigterm_lets_quick_calls_end_and_hands_the_others_back(
 def test_a_worker_whose_pool_has_not_yet_confirmed_a_message_ends_soon(hub: RunningHub) -> None:
     main = pid(hub, "deliver")
     (child,) = map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())
-    os.kill(child, signal.SIGSTOP)
-    try:
+
+    def is_given_to_a_paused_child() -> bool:
+        os.kill(child, signal.SIGSTOP)
         send(hub, "hub.deliver", [[], {"payload": {"ids": []}}, {}], task="hub.deliveries.send")
-        until(lambda: not hub.redis.exists("hub:hub.deliver"), what="the message's way into the worker")
+        late = time.monotonic() + 2
+        while hub.redis.exists("hub:hub.deliver"):
+            if time.monotonic() > late:
+                # A pump was running in it.
+                os.kill(child, signal.SIGCONT)
+                until(lambda: not hub.redis.exists("hub:hub.deliver"), what="the end of what it did")
+                return False
+            time.sleep(0.02)
+        return True
+
+    try:
+        until(
+            is_given_to_a_paused_child, seconds=60, what="a child that has a message and says nothing of it"
+        )
         with ThreadPoolExecutor(1) as thread:
             stopping = thread.submit(hub.stop, "deliver")
             # Nothing tells that the main process has given the message up.
@@ -268,4 +283,7 @@ def test_a_worker_whose_pool_has_not_yet_confirmed_a_message_ends_soon(hub: Runn
             os.kill(child, signal.SIGCONT)
             stopping.result()
     finally:
-        hub.start("deliver")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGCONT)
+        if not hub.processes["deliver"].alive:
+            hub.start("deliver")

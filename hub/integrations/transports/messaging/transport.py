@@ -25,6 +25,7 @@ from hub.integrations.transports.messaging import (
     mqtt_client,
     redis_client,
     redis_consuming,
+    smtp,
 )
 from hub.integrations.transports.messaging.amqp_client import AmqpSession
 from hub.integrations.transports.messaging.forms import MessagingOperation, MessagingSettings
@@ -50,8 +51,8 @@ _PORTS = {
     "rediss": redis_client.PORT,
     "mqtt": mqtt_client.PORT,
     "mqtts": mqtt_client.TLS_PORT,
-    "smtp": mail.PORT,
-    "smtps": mail.TLS_PORT,
+    "smtp": smtp.PORT,
+    "smtps": smtp.TLS_PORT,
 }
 _TLS = frozenset({"amqps", "rediss", "mqtts", "smtps"})
 _PLACES = ("queue", "exchange", "topic", "stream", "list", "channel")
@@ -232,7 +233,7 @@ def _call(
             case "mqtt":
                 return _mqtt(way, login, task, caps)
             case _:
-                return mail.send(
+                return smtp.send(
                     way,
                     None if task is None else task.mail,
                     implicit=parts.scheme == "smtps",

@@ -68,9 +68,10 @@ task_routes = {task.value: {"queue": queue.value} for task, queue in ROUTES.item
 # Retry off would make a refused port take 6 s to fail; this gives up in about a second, and the sweep rings later.
 task_publish_retry_policy = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 # A pump ends by itself when its slice is over and the last of its calls, which may take 600 s, is back and recorded;
-# these end one that hangs.
-task_soft_time_limit = _settings.pump_slice_seconds + OVERTIME + 900
-task_time_limit = task_soft_time_limit + 60
+# these end one that hangs, before RabbitMQ closes the channel of a message that is not acknowledged for 30 minutes
+# (its `consumer_timeout`).
+task_soft_time_limit = _settings.pump_slice_seconds + OVERTIME + 840
+task_time_limit = task_soft_time_limit + 30
 
 # -- Workers --------------------------------------------------------------------------------------------------------
 # A pump keeps many calls in flight by itself; a message that waits behind it in the same process helps nobody.

@@ -50,7 +50,7 @@ _LOOK_BESIDE = 0.05
 #: How long a pump whose slice is over looks for a moment without calls in flight, seconds. Ending amid slow ones stops
 #: new claims in this process until the last of them is back; it ends all the same at last, so that a process that leaks
 #: can be replaced.
-OVERTIME = 3600.0
+OVERTIME = 300.0
 _running: set[TaskName] = set()
 _running_lock = threading.Lock()
 

@@ -66,6 +66,22 @@ def test_threads_share_one_client(redis_url: str) -> None:
     client.close()
 
 
+def test_a_thread_waits_for_a_connection_as_long_as_for_the_broker(redis_url: str) -> None:
+    client = CeleryClient(redis_url, TENANT, timeout=3)
+    pool = client._open_pool()
+    taken = [pool.acquire() for _ in range(pool.limit)]
+    with ThreadPoolExecutor(1) as thread:
+        sent = thread.submit(client.publish, "a", 1)
+        # More than one try at the broker may take, and less than all of the time.
+        time.sleep(1.5)
+        taken.pop().release()
+        sent.result(10)
+    assert queued(redis_url) == 1
+    for one in taken:
+        one.release()
+    client.close()
+
+
 def test_a_paused_broker_is_told_within_seconds_and_used_again_later(own_valkey: EmbeddedValkey) -> None:
     client = CeleryClient(own_valkey.url, TENANT, timeout=1.5)
     client.publish("a", 1)

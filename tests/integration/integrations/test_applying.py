@@ -144,6 +144,20 @@ def test_what_waited_goes_on_when_a_declaration_says_so(world: World, provider: 
     assert world.read(waiting)["state"] == "done"
 
 
+def test_what_waits_for_another_integration_goes_on_waiting(world: World, provider: Provider) -> None:
+    def erp(**fields: Any) -> dict[str, Any]:
+        return {**crm(provider, **fields), "name": "erp"}
+
+    apply(world, crm(provider), erp())
+    ids = {row.name: f"int_{row.id.hex}" for row in world.sql("SELECT id, name FROM hub.integration")}
+    waiting = {name: world.execute(one) for name, one in ids.items()}
+    apply(world, crm(provider, status="maintenance"), erp(status="maintenance"))
+    world.run_executions()
+    apply(world, crm(provider), erp(status="maintenance", description="until Monday"))
+    assert world.read(waiting["crm"])["state"] == "due"
+    assert world.read(waiting["erp"])["state"] == "held"
+
+
 def test_applying_wants_the_scope_and_stays_in_its_tenant(world: World, provider: Provider) -> None:
     body = {"integrations": [crm(provider)]}
     reader = world.other_key(Scope.INTEGRATIONS_READ)

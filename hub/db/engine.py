@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,6 +20,9 @@ from hub.core.errors import ConfigError
 from hub.core.settings import Settings, get_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
     from sqlalchemy.pool import ConnectionPoolEntry
 
 #: A connection that rested for longer is asked whether it still works before it is used, seconds. SQLAlchemy's own
@@ -74,6 +78,16 @@ def _ping_rested(
         connection.autocommit = autocommit
     except psycopg.Error as error:
         raise InvalidatePoolError from error
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose reads all see the database as it was at the first of them.
+
+    For answers put together from several tables: without it a row and its parts may be of two different moments.
+    """
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
+        yield conn
 
 
 def require_database_url(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from hub.access.principal import Principal
 from hub.core.ids import Kind, format_id, parse_id
+from hub.db.engine import snapshot
 from hub.integrations.metrics import BOUNDS_MS, column_of
 from hub.integrations.registry import service
 from hub.monitoring import store
@@ -40,7 +41,7 @@ _LAST_CHECKS = 20
 @router.get("/integrations/{integration_id}/health")
 def read_health(integration_id: str, caller: Reader, hub: Hub) -> IntegrationHealth:
     """How an integration is: its status, last checks, and rolling numbers over 5 minutes, 1 hour and 24 hours."""
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         row = service.get(conn, caller.tenant_id, _integration(integration_id))
         # What was found by a check that is no more says nothing of today.
         health = None if row.health_check is None else store.find_health(conn, caller.tenant_id, row.id)
@@ -95,7 +96,7 @@ def list_alerts(integration_id: str, caller: Reader, hub: Hub) -> list[AlertStat
 @router.get("/monitoring/summary")
 def read_summary(caller: Reader, hub: Hub) -> Summary:
     """A tenant at a glance: integrations by health, waiting executions, rolling numbers of all calls."""
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         by_health = store.count_by_health(conn, caller.tenant_id)
         live = store.count_live_executions(conn, caller.tenant_id)
         calls, checks = _windows(conn, caller.tenant_id, None)

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError, Invalid
 from hub.core.ids import Kind, format_id, parse_id
+from hub.db.engine import snapshot
 from hub.db.states import State
 from hub.integrations.executions.tracing import event_trace, trace_id_of
 from hub.queue.contracts import TaskName
@@ -165,7 +166,7 @@ def list_deliveries(
 @router.get("/deliveries/{delivery_id}", tags=["Deliveries"], summary="Read a delivery and its attempts")
 def read_delivery(delivery_id: str, hub: Hub, caller: EventReader) -> schemas.DeliveryDetail:
     """Every call that was made, with status, timings and an excerpt of the answer."""
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         row = history_store.find_delivery(
             conn, caller.tenant_id, parse_id(Kind.DELIVERY, delivery_id, field="path.delivery_id")
         )

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError, Invalid, NotFound
 from hub.core.ids import Kind, new_uuid, parse_id
+from hub.db.engine import snapshot
 from hub.db.states import State
 from hub.integrations.executions import store, views
 from hub.integrations.executions.acceptance import DEPRECATION, Acceptance, find
@@ -285,7 +286,7 @@ def _wish(body: ExecuteIn, at: str, traceparent: str) -> Wish:
 
 
 def _detail(hub: Services, caller: Principal, execution_id: Any) -> ExecutionDetail:
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         row = find(conn, caller.tenant_id, execution_id)
         return views.execution_detail(row, store.list_attempts(conn, caller.tenant_id, execution_id))
 

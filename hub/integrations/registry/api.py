@@ -16,6 +16,7 @@ from hub.access.principal import Principal
 from hub.core.clock import SystemClock
 from hub.core.errors import Conflict, Invalid
 from hub.core.ids import Kind, format_id, new_uuid
+from hub.db.engine import snapshot
 from hub.integrations.executions import views as execution_views
 from hub.integrations.executions.accepting import REFUSED
 from hub.integrations.executions.quota_store import find_usage
@@ -102,7 +103,7 @@ def list_integrations(
 @router.get("/integrations/{integration_id}", response_model=Integration)
 def read_integration(integration_id: str, caller: Reader, hub: Hub) -> Response:
     """Read an integration; its version is the ETag."""
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         row = service.get(conn, caller.tenant_id, integration_uuid(integration_id))
         return answer_with_etag(shown(hub, conn, row))
 
@@ -168,7 +169,7 @@ def test_integration(
     It is no execution: of the call the audit log alone tells, and not what was sent or came.
     """
     asked = body or TestIn()
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         row = service.get(conn, caller.tenant_id, integration_uuid(integration_id))
         pairs = [(row.tenant_id, secret) for secret in secret_ids(row).values()]
         loaded = load_target(row, hub.vault.get_many(conn, pairs))

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from hub.access.principal import Principal
 from hub.core.errors import Conflict, FieldError
 from hub.core.ids import Kind, format_id
+from hub.db.engine import snapshot
 from hub.json_schema import compile_schema
 from hub.web.auth import requires
 from hub.web.paging import Page, Paging, page_of
@@ -70,7 +71,7 @@ def import_event_types(body: schemas.Import, hub: Hub, caller: Writer) -> schema
 @router.get("/event-types/{name}", summary="Read an event type")
 def read_event_type(name: str, hub: Hub, caller: Reader) -> schemas.EventTypeDetail:
     """With the current version of its schema; archived ones too."""
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         row = store.get_event_type(conn, caller.tenant_id, name)
         return _detail(row, event_types.current_version(conn, row))
 

@@ -9,6 +9,7 @@ import msgspec
 
 from hub.core.errors import Conflict
 from hub.core.ids import child_uuid, new_uuid
+from hub.db.engine import snapshot
 from hub.db.states import State
 from hub.webhooks import history_store, store
 from hub.webhooks.endpoints.store import find_endpoint
@@ -74,7 +75,7 @@ def outcome(engine: Engine, caller: Principal, delivery_id: uuid.UUID, *, second
     """
     deadline = time.monotonic() + seconds
     while True:
-        with engine.connect() as conn:
+        with snapshot(engine) as conn:
             delivery = history_store.find_delivery(conn, caller.tenant_id, delivery_id)
             attempts = history_store.list_attempts(conn, caller.tenant_id, delivery_id)
         if attempts or State(delivery.state).finished or time.monotonic() >= deadline:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from hub.access.principal import Principal
 from hub.core.ids import Kind, format_id, parse_id
+from hub.db.engine import snapshot
 from hub.queue.contracts import TaskName
 from hub.web.auth import requires
 from hub.web.idempotency import REPLAYED, run_idempotent
@@ -72,7 +73,7 @@ def list_replays(hub: Hub, caller: Reader, paging: Paging) -> Page[schemas.Repla
 @router.get("/replays/{replay_id}", tags=["Replays"], summary="Read a replay")
 def read_replay(replay_id: str, hub: Hub, caller: Reader) -> schemas.ReplayDetail:
     """How far it came, and what became of what it sent."""
-    with hub.engine.connect() as conn:
+    with snapshot(hub.engine) as conn:
         row = store.find_replay(conn, caller.tenant_id, _id(replay_id))
         outcomes = store.count_outcomes(conn, row.id, limit=views.MAX_OUTCOMES)
         held = store.count_held(conn, caller.tenant_id, row.endpoint_id)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import event
 
 from tests.integration.integrations.provider import Answer, Provider
 from tests.integration.webhooks.endpoints.conftest import Api
@@ -43,6 +47,30 @@ def test_one_can_wait_for_what_comes_of_it(api: Api, receiver: Provider) -> None
         "http_5xx",
     )
     assert sent["total_ms"] > 0
+
+
+@pytest.mark.parametrize("path", ["/endpoints/{endpoint}/test", "/deliveries/{delivery}"])
+def test_a_delivery_and_its_attempts_are_of_one_moment(path: str, api: Api, receiver: Provider) -> None:
+    made = api.make(receiver.url)
+    first = api.post(f"/endpoints/{made['id']}/test")
+    read = path.format(endpoint=made["id"], delivery=first["delivery"])
+    delivered: list[bool] = []
+
+    def deliver_amid(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        # Between the read of the delivery and that of its attempts.
+        if "FROM hub.delivery LEFT OUTER JOIN" in statement and not delivered:
+            delivered.append(True)
+            api.world.deliver()
+
+    event.listen(api.world.engine, "after_cursor_execute", deliver_amid)
+    try:
+        seen = api.post(read) if read.endswith("/test") else api.get(read)
+    finally:
+        event.remove(api.world.engine, "after_cursor_execute", deliver_amid)
+    attempts = len(seen["attempt_log"]) if "attempt_log" in seen else int(seen["status"] is not None)
+    assert (seen["state"], seen["attempts"], attempts) == ("due", 0, 0)
+    assert delivered
+    assert set(api.world.states()) == {("done", None)}
 
 
 def test_waiting_in_vain_ends(api: Api) -> None:

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hub.core.settings import get_settings
 
 pytest_plugins = ["tests.support.servers"]
+
+# How long examples take says more of the machine than of what is tested.
+settings.register_profile("hub", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub")
 
 _KEPT = {"HUB_PG_BIN", "HUB_REDIS_BIN"}
 

@@ -2,7 +2,7 @@
 
 Ways: `iso` (ISO 8601; written in UTC with `Z`), `date` (`2030-12-31`), `unix` and `unix_ms` (numbers since 1970),
 or a pattern of `%Y %y %m %d %H %I %M %S %f %j %z %p %A %a %B %b %%` with English names. A time without an offset
-is taken as UTC.
+is taken as UTC; a pattern that is read and has a day has a year too, for 29 February is none without.
 
 Promises: pure but for the time-zone database; what cannot be read raises CannotReadDateError.
 """
@@ -98,13 +98,16 @@ def make_date_format(source: Any, target: Any, zone: Any) -> DateFormat:
     for name, pattern in (("from", source), ("to", target)):
         _check(name, pattern)
     if source not in _NAMED:
+        directives = _DIRECTIVE.findall(source)
+        if any(directives.count(letter) > 1 for letter in _DIRECTIVES - {"%"}):
+            raise BadDateFormatError("`from` has a directive twice")
+        if "d" in directives and not {"Y", "y"} & {*directives}:
+            raise BadDateFormatError("`from` has a day of the month but no year (%Y or %y)")
         try:
             datetime.strptime("", source)  # noqa: DTZ007  (only asks whether the pattern is one)
         except ValueError as error:
             if "does not match" not in str(error):
                 raise BadDateFormatError("`from` is not a pattern that can be read") from None
-        except re.error:
-            raise BadDateFormatError("`from` has a directive twice") from None
     try:
         return DateFormat(source, target, UTC if zone == "UTC" else zoneinfo.ZoneInfo(zone))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):

@@ -256,7 +256,8 @@ def test_a_library_that_starts_tls_by_itself_stays_under_deadline_and_cancellati
         sock = dial(LOOPBACK, "localhost", server.port, deadline=Deadline(20), cancellation=cancellation)
         with made.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False) as secured:
             secured.do_handshake()
-            with _cancelled_in_a_moment(cancellation):
+            # An end, or an error where the TLS library wants to write first.
+            with _cancelled_in_a_moment(cancellation), contextlib.suppress(BrokenPipeError):
                 assert secured.recv(1) == b""
 
 

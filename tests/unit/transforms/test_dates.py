@@ -38,7 +38,7 @@ def test_a_time_is_written_in_another_way(
     ("value", "source"),
     [
         ("", "iso"), ("noon", "iso"), (5, "iso"), (None, "iso"), ("2030-02-30", "iso"), ("1" * 1000, "iso"),
-        ("5", "unix"), (False, "unix"), (1e300, "unix"), (float("nan"), "unix"), (10**5000, "unix_ms"), ("2030", "%d"),
+        ("5", "unix"), (False, "unix"), (1e300, "unix"), (float("nan"), "unix"), (10**5000, "unix_ms"), ("2030", "%H"),
     ],
     ids=lambda value: str(value)[:20] if not isinstance(value, int) else "number",
 )  # fmt: skip

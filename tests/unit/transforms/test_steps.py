@@ -228,6 +228,7 @@ def test_headers_are_filled_in_replaced_and_removed() -> None:
         ([{"date_format": {"path": "a", "to": "%Q"}}], "transformations[0].date_format", "unknown directive"),
         ([{"date_format": {"path": "a", "to": "DD"}}], "transformations[0].date_format", "iso, date, unix, unix_ms"),
         ([{"date_format": {"path": "a", "to": "iso", "from": "%d%d"}}], "transformations[0].date_format", "twice"),
+        ([{"date_format": {"path": "a", "to": "iso", "from": "%d.%m."}}], "transformations[0].date_format", "no year"),
         ([{"date_format": {"path": "a", "to": "iso", "timezone": "../x"}}], "transformations[0].date_format", "IANA"),
         ([{"date_format": {"path": "a", "to": "iso", "timezone": 5}}], "transformations[0].date_format", "IANA"),
         ([{"template": {"a": 5}}], "transformations[0].template.a", "must be text"),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hub.core.secret import Secret
     from hub.integrations.transports.dialled import Way
     from hub.integrations.transports.files.entries import Listing
+    from hub.net.sockets import PlainSocket
 
 MAX_CONTROL_CHARACTERS = 1_048_576
 _MAX_LINE_BYTES = 8192
@@ -40,13 +41,11 @@ _MISSING = re.compile(r"no such|not found|not exist|cannot find|not retrievable"
 _DENIED = re.compile(r"denied|permission|privilege|not allowed|not permitted", re.IGNORECASE)
 
 
-class _Ftp(ftplib.FTP_TLS):
-    """ftplib on the way of one call."""
+class _Ftp(ftplib.FTP):
+    """ftplib on the way of one call, which does the handshakes that `FTP_TLS` would do with a context."""
 
     def __init__(self, way: Way) -> None:
-        # The way takes the place of a context: it does the handshake of the control connection.
-        context: Any = way
-        super().__init__(context=context)
+        super().__init__()
         self._way = way
         self._heard = 0
         self.host = way.host
@@ -57,16 +56,29 @@ class _Ftp(ftplib.FTP_TLS):
         self.sock = sock
         self.af = sock.family
         if implicit:
-            self.sock = self._way.wrap_socket(sock)
-        # What servers say to people may be in any encoding (RFC 2640, 2.1 is about names alone).
-        self.file = self.sock.makefile("r", encoding=self.encoding, errors="replace")
-        self._way.trace.phase = Phase.WAIT
+            self._secure(sock)
+        self._listen()
         self.welcome = self.getresp()
         if not implicit:
             with _securing():
-                self.auth()
-            self.file.reconfigure(errors="replace")
-            self._way.trace.phase = Phase.WAIT
+                self.voidcmd("AUTH TLS")
+                self._secure(sock)
+            self._listen()
+
+    def protect(self) -> None:
+        """Have TLS on data connections too (RFC 4217, 9)."""
+        self.voidcmd("PBSZ 0")
+        self.voidcmd("PROT P")
+
+    def _secure(self, sock: PlainSocket) -> None:
+        self.sock = self._way.wrap_socket(sock)
+
+    def _listen(self) -> None:
+        """Read from the connection as it is now; what was said before it was secured and not read is forgotten."""
+        assert self.sock is not None
+        # What servers say to people may be in any encoding (RFC 2640, 2.1 is about names alone).
+        self.file = self.sock.makefile("r", encoding=self.encoding, errors="replace")
+        self._way.trace.phase = Phase.WAIT
 
     def getline(self) -> str:
         """One line; all of them together are bounded."""
@@ -139,9 +151,9 @@ class FtpsClient:
         try:
             with self._asking(""):
                 self._ftp.open(implicit=self._implicit)
-                self._ftp.login(self._username, self._password.reveal(), secure=False)
+                self._ftp.login(self._username, self._password.reveal())
                 with _securing():
-                    self._ftp.prot_p()
+                    self._ftp.protect()
                 with contextlib.suppress(ftplib.error_perm):
                     self._ftp.sendcmd("OPTS UTF8 ON")
                 self._ftp.voidcmd("TYPE I")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hub.access import store
+from hub.access import audit, store
 from hub.access.issuing import open_tenant
 from hub.cli.output import as_json_option, show_json, show_table
 from hub.cli.tenancy import METAVAR, find_tenant
@@ -31,6 +31,8 @@ def create(name: str, as_json: bool) -> None:
     """Make a tenant."""
     with get_engine().begin() as conn:
         row = open_tenant(conn, name)
+        # An operator has no tenant to be told in: it is the first entry of the new one's.
+        audit.note(conn, row.id, None, "tenant.opened", format_id(Kind.TENANT, row.id), {"name": row.name})
     _show([row], as_json=as_json, one=True)
 
 

@@ -112,11 +112,11 @@ def test_commands_find_the_hub_that_runs_here(
         assert conn.execute(text("SELECT count(*) FROM hub.message")).scalar_one() == 1
 
 
-def test_what_an_operator_does_with_keys_is_in_the_audit_log(
+def test_what_an_operator_does_with_tenants_and_keys_is_in_the_audit_log(
     hub: Hub, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUB_DATABASE_URL", database_url)
-    hub("tenants", "create", "acme")
+    tenant = hub("tenants", "create", "acme", "--json").json
     made = hub("api-keys", "create", "billing", "--tenant", "acme", "--scopes", "events:read", "--json").json
     assert hub("api-keys", "revoke", made["id"], "--tenant", "acme").code == 0
     with engine.connect() as conn:
@@ -125,6 +125,7 @@ def test_what_an_operator_does_with_keys_is_in_the_audit_log(
         )
         told = [tuple(row) for row in rows]
     assert [one[:3] for one in told] == [
+        ("tenant.opened", tenant["id"], None),
         ("api_key.created", made["id"], None),
         ("api_key.revoked", made["id"], None),
     ]

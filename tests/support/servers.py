@@ -29,6 +29,8 @@ from hub.vault.keyring import generate_key
 
 _TEMPLATE = "hub_template"
 _VALKEY_DATABASES = 64
+#: Several times what the servers of four test processes were seen to use.
+_ROOM_BYTES = 8 << 30
 #: The key ring of this test run.
 MASTER_KEY = generate_key(os.urandom)
 
@@ -38,7 +40,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
     """A short directory that the user of an embedded Postgres may enter under root."""
-    path = Path(tempfile.mkdtemp(prefix="hub-test-"))
+    path = Path(tempfile.mkdtemp(prefix="hub-test-", dir=_memory()))
     path.chmod(0o711)
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -68,6 +70,16 @@ def template_database(postgres_url: str) -> str:
     _execute(postgres_url, f"CREATE DATABASE {_TEMPLATE}")
     upgrade(_named(postgres_url, _TEMPLATE))
     return _TEMPLATE
+
+
+def _memory() -> Path | None:
+    """Where files are in memory, if there is room for all: nearly every test has a database copied and removed."""
+    path = Path("/dev/shm")
+    try:
+        roomy = shutil.disk_usage(path).free >= _ROOM_BYTES
+    except OSError:
+        return None
+    return path if roomy and os.access(path, os.W_OK | os.X_OK) else None
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from hub.vault.keyring import generate_key
 _TEMPLATE = "hub_template"
 _VALKEY_DATABASES = 64
 #: Several times what the servers of four test processes were seen to use.
-_ROOM_BYTES = 8 << 30
+_ROOM_BYTES = 2 << 30
 #: The key ring of this test run.
 MASTER_KEY = generate_key(os.urandom)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -185,20 +186,23 @@ def test_a_connection_that_breaks_after_the_request_is_not_repeated_for_a_post(w
         taken: list[bytes] = []
 
         def hang_up() -> None:
-            for _ in range(2):
-                peer, _ = server.accept()
-                with peer:
-                    taken.append(peer.recv(65_536))
+            # The first call may be made again before the test is over: its wait is drawn by lot.
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = server.accept()
+                    with peer:
+                        taken.append(peer.recv(65_536))
 
         thread = threading.Thread(target=hang_up, daemon=True)
         thread.start()
         made = create(world, url)
         assert run(world, made, "get")["state"] == "due"
         detail = run(world, made, "make")
+        server.shutdown(socket.SHUT_RDWR)
         thread.join(5)
     assert (detail["state"], detail["reason"]) == ("failed", "not_repeatable")
     assert detail["error"]["type"] in {"reset", "protocol"}
-    assert len(taken) == 2
+    assert [request.partition(b" ")[0] for request in taken].count(b"POST") == 1
 
 
 def test_the_moment_that_the_service_names_is_waited_for(world: World, provider: Provider) -> None:

@@ -405,7 +405,9 @@ def test_many_threads_share_one_session_and_each_gets_its_own_answer(session: Gu
 def test_a_name_that_changes_to_a_private_address_is_refused_at_the_next_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Server(answers(OK, close=True)).running() as server:
+    # It says so: the client need not have heard of the end to know that the next call has a connection of its own.
+    ended = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    with Server(answers(ended, close=True)).running() as server:
         answer = ["127.0.0.1"]
 
         def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:

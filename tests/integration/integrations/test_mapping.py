@@ -186,7 +186,7 @@ def test_a_connection_that_breaks_after_the_request_is_not_repeated_for_a_post(w
         taken: list[bytes] = []
 
         def hang_up() -> None:
-            # The first call may be made again before the test is over: its wait is drawn by lot.
+            # The first call is made again after a second, which may be before the test is over.
             with contextlib.suppress(OSError):
                 while True:
                     peer, _ = server.accept()

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 60
 _CONNECT_SECONDS = 10
 _MOST_ADDRESSES = 8
+# Bytes that a service may send before they are read: HTTP/2's own default, and what a far one needs for its speed.
+_LEAST_AHEAD = 65_535
+_MOST_AHEAD = 1_048_576
 # NONE and gzip of grpc_compression_algorithm, as a set of bits.
 _GZIP_ONLY = 0b101
 
@@ -123,6 +126,10 @@ def _options(place: Place, max_message_bytes: int) -> list[tuple[str, Any]]:
         ("grpc.default_authority", place.authority),
         ("grpc.primary_user_agent", USER_AGENT),
         ("grpc.max_receive_message_length", max_message_bytes),
+        # A service may run ahead of the reader by so much. Left to itself, gRPC lets it by ever more the faster it is,
+        # and the whole of an answer has come before its length is judged.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", min(max(max_message_bytes, _LEAST_AHEAD), _MOST_AHEAD)),
         ("grpc.compression_enabled_algorithms_bitset", _GZIP_ONLY),
         ("grpc.per_message_decompression", 0),
         ("grpc.enable_http_proxy", 0),

@@ -646,6 +646,8 @@ class TestConformance(Conformance):
     large = ("get", {"message": {"size": LARGE_BYTES + 1}})
     good = bearer(TOKEN)
     bad = bearer("canary-wrong-grpc-token")
+    # One window of HTTP/2, and what is around it.
+    read_ahead = 100_000
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod

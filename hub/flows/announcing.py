@@ -23,10 +23,11 @@ from hub.webhooks.store import NewMessage, insert_messages
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
+    from hub.flows.store import Publishing
     from hub.integrations.executions.job import Ended, Job
     from hub.transforms import Sandbox
 
@@ -104,6 +105,10 @@ class Announcer:
                 else:
                     messages.append(made)
         _note_lost(conn, lost)
+        return self.publish(conn, messages)
+
+    def publish(self, conn: Connection, messages: Sequence[NewMessage]) -> Callable[[], None] | None:
+        """Write events: one statement, or none; gives back what is to be done after the commit."""
         if not messages:
             return None
         insert_messages(conn, messages)
@@ -123,15 +128,12 @@ class Announcer:
 
     def make(self, ended: Ended) -> None:
         """Make what a flow publishes of an end. Steps over a large event may take seconds."""
-        row = ended.job.publish
-        rules = () if row is None else row.publish or ()
+        publish: Publishing | None = ended.job.publish
         with acting_for(ended.job.tenant_id):
-            made = [self._made(ended, row, rule) for rule in rules]
+            made = [self._made(ended, publish.name, rule) for rule in publish.rules] if publish else []
         ended.job.published = [one for one in made if one is not None]
 
-    def _made(
-        self, one: Ended, row: Row[Any, Any, Any, Any], rule: dict[str, Any]
-    ) -> NewMessage | Unpublished | None:
+    def _made(self, one: Ended, flow: str, rule: Mapping[str, Any]) -> NewMessage | Unpublished | None:
         """What becomes of a rule; None: nothing is to be published."""
         event_type = None
         try:
@@ -155,7 +157,7 @@ class Announcer:
                 traceparent=job.traceparent,
                 depth=job.depth,
             )
-        log.error("What flow %s publishes as %s could not be made: %s", row.name, event_type, lost.why)
+        log.error("What flow %s publishes as %s could not be made: %s", flow, event_type, lost.why)
         return lost
 
     def _data(self, one: Ended, mapping: Any) -> str | None:

@@ -13,10 +13,21 @@ from hub.access.store import bump_config_version
 from hub.core.errors import Conflict, FieldError, Invalid
 from hub.core.ids import Kind, format_id, new_uuid, parse_id
 from hub.flows import store, trying
+from hub.flows.announcing import Announcer
 from hub.flows.checking import check
-from hub.flows.schemas import Flow, FlowIn, FlowTest, FlowTestIn, FlowUpdate
+from hub.flows.republishing import load_ends, republish, rules_of
+from hub.flows.schemas import (
+    Flow,
+    FlowIn,
+    FlowPublished,
+    FlowPublishIn,
+    FlowTest,
+    FlowTestIn,
+    FlowUpdate,
+)
 from hub.integrations.executions.accepting import Caller, Refused, check_access, note_refusal
 from hub.integrations.services import Bench, Workshop
+from hub.integrations.target import Target
 from hub.transforms import acting_for
 from hub.web.answers import answer_with_etag
 from hub.web.auth import requires
@@ -140,21 +151,35 @@ def test_flow(flow_id: str, body: FlowTestIn, caller: Writer, hub: Hub, workshop
         return trying.try_flow(row, target, body, workshop.tools, roles=roles)
 
 
+@router.post("/flows/{flow_id}/publish")
+def publish_flow(
+    flow_id: str, body: FlowPublishIn, caller: Writer, hub: Hub, workshop: Workshop
+) -> FlowPublished:
+    """Publish once more what the flow makes of executions that have ended, by its present rules. Nobody is called.
+
+    For events that could not be made then (`flow.publish_failed` in the audit log), and for rules that were mended or
+    added since. Each request publishes new events: what was published before is published again.
+    """
+    wanted = [
+        parse_id(Kind.EXECUTION, one, field=f"executions.{at}") for at, one in enumerate(body.executions)
+    ]
+    with hub.engine.connect() as conn:
+        row = _find(conn, caller, flow_id)
+        # What is published shows what the integration answered: that takes the right to use it.
+        _permitted(conn, hub, workshop, caller, row.integration_id, row.operation)
+    publishing = rules_of(row, body.event_type)
+    ends = load_ends(hub.engine, caller.tenant_id, row.id, list(dict.fromkeys(wanted)))
+    announcer = Announcer(workshop.sandbox, hub.ring)
+    with hub.slow.place(caller.tenant_id):
+        return FlowPublished(data=republish(hub.engine, announcer, caller, row, publishing, ends))
+
+
 def _target(
     conn: Any, hub: Services, workshop: Bench, principal: Principal, integration: str, operation: str
 ) -> Any:
     """The id of an integration that the caller may use for this operation."""
     wanted = parse_id(Kind.INTEGRATION, integration, field="integration")
-    target = workshop.doors.target(conn, principal.tenant_id, wanted)
-    caller = Caller(principal.key_id, principal.roles)
-    try:
-        check_access(target.access, caller, None)
-    except Refused as error:
-        with hub.engine.begin() as noting:
-            note_refusal(
-                noting, principal.tenant_id, caller, wanted, error, source="flow", operations=[operation]
-            )
-        raise
+    target = _permitted(conn, hub, workshop, principal, wanted, operation)
     text = None
     if operation not in target.operations and operation != target.transport.free_operation:
         text = (
@@ -165,6 +190,29 @@ def _target(
     if text is not None:
         raise Invalid(f"operation: {text}.", fields=(FieldError("operation", text),))
     return wanted
+
+
+def _permitted(
+    conn: Any, hub: Services, workshop: Bench, principal: Principal, integration_id: Any, operation: str
+) -> Target:
+    """An integration whose access rules take the caller; a refusal is noted."""
+    target = workshop.doors.target(conn, principal.tenant_id, integration_id)
+    caller = Caller(principal.key_id, principal.roles)
+    try:
+        check_access(target.access, caller, None)
+    except Refused as error:
+        with hub.engine.begin() as noting:
+            note_refusal(
+                noting,
+                principal.tenant_id,
+                caller,
+                integration_id,
+                error,
+                source="flow",
+                operations=[operation],
+            )
+        raise
+    return target
 
 
 def _find(conn: Any, caller: Principal, flow_id: str) -> Any:

@@ -109,6 +109,34 @@ class FlowTestIn(Form):
     labels: list[str] = []
 
 
+class FlowPublishIn(Form):
+    """Executions whose end is to be published once more."""
+
+    executions: list[str] = Field(
+        min_length=1, max_length=20, description="Executions that the flow started and that have ended."
+    )
+    event_type: str | None = Field(
+        default=None,
+        max_length=128,
+        description="Only the flow's rules for this type; without it, all of them.",
+    )
+
+
+class Published(BaseModel):
+    """An event that was published, or why it was not."""
+
+    execution: str
+    event_type: str | None
+    event: str | None = Field(description="Its id; null when it could not be made.")
+    why_not: str | None
+
+
+class FlowPublished(BaseModel):
+    """What became of the flow's rules, for each execution whose end they are about."""
+
+    data: list[Published]
+
+
 WhyNot = Literal["event_types", "labels", "filter", "access_rules", "pause"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select, text
 
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection, Row, Select
+
+
+class Publishing(NamedTuple):
+    """What a flow publishes when an execution of it has ended.
+
+    Args:
+        name: of the flow.
+        rules: `on`, `event_type` and `mapping` of each.
+    """
+
+    name: str
+    rules: Sequence[Mapping[str, Any]]
 
 
 #: What fan-out needs; above all not what the end publishes.
@@ -102,10 +114,10 @@ def roles_of_maker(conn: Connection, key_id: uuid.UUID | None) -> Sequence[str]:
     return conn.scalar(select(api_key.c.roles).where(api_key.c.id == key_id)) or ()
 
 
-def load_publishing(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Row[Any, Any, Any, Any]]:
+def load_publishing(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Publishing]:
     """What flows publish, by flow. Served by flow_pkey."""
-    query = select(flow.c.id, flow.c.tenant_id, flow.c.name, flow.c.publish).where(flow.c.id.in_(ids))
-    return {row.id: row for row in conn.execute(query)}
+    query = select(flow.c.id, flow.c.name, flow.c.publish).where(flow.c.id.in_(ids))
+    return {row.id: Publishing(row.name, row.publish or ()) for row in conn.execute(query)}
 
 
 def tenants_with_listeners(conn: Connection, tenant_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

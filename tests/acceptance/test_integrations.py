@@ -129,6 +129,12 @@ def test_an_event_becomes_a_call_and_its_answer_an_event_in_one_trace(
     )
     seen = [*calls, *inbox.requests]
     assert {request.headers["traceparent"].split("-")[1] for request in seen} == {TRACE}
+
+    (again,) = hub.http.publish_flow(flow["id"], [execution["id"]])
+    inbox.wait(4)
+    (repeated,) = (one for one in inbox.requests if one.headers["webhook-id"] == again["event"])
+    assert json.loads(repeated.body)["data"] == {"data": {"deal": 7}}
+    assert len(crm.requests) == len(calls), "nobody is called again"
     hub.http.delete_flow(flow["id"])
     hub.http.delete_endpoint(endpoint["id"])
 

@@ -50,7 +50,7 @@ from hub.client.results.executions import (
     PreparedRequest,
     Schedule,
 )
-from hub.client.results.flows import Flow, FlowTest
+from hub.client.results.flows import Flow, FlowTest, Published
 from hub.client.results.integrations import (
     AlertState,
     Applied,
@@ -124,6 +124,7 @@ __all__ = [
     "Page",
     "Polled",
     "PreparedRequest",
+    "Published",
     "Receipt",
     "ReceiptField",
     "Replay",

@@ -25,6 +25,15 @@ class Flow(TypedDict):
     updated_at: str
 
 
+class Published(TypedDict):
+    """An event that a flow published, or why it could not be made."""
+
+    execution: str
+    event_type: str | None
+    event: str | None
+    why_not: str | None
+
+
 class FlowTest(TypedDict):
     """What a sample event would start."""
 

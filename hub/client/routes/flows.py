@@ -9,7 +9,7 @@ from hub.client.calls import Calls, part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hub.client.results import Flow, FlowTest, Page
+    from hub.client.results import Flow, FlowTest, Page, Published
 
 
 class FlowCalls(Calls):
@@ -71,6 +71,20 @@ class FlowCalls(Calls):
         """
         sample = {"type": event_type, "data": data, "labels": list(labels)}
         found: FlowTest = self._send("POST", f"{_path(flow_id)}/test", sample, repeatable=True)
+        return found
+
+    def publish_flow(
+        self, flow_id: str, executions: Sequence[str], *, event_type: str | None = None
+    ) -> list[Published]:
+        """Publish once more what the flow makes of executions that have ended; nobody is called.
+
+        Args:
+            flow_id: `flw_…`.
+            executions: `exe_…`, 20 at most, that the flow started.
+            event_type: only the flow's rules for this type.
+        """
+        body = {"executions": list(executions), "event_type": event_type}
+        found: list[Published] = self._send("POST", f"{_path(flow_id)}/publish", body)["data"]
         return found
 
 

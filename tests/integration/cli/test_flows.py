@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import Engine, text
 
 from tests.integration.cli.conftest import Hub
 from tests.integration.client.served import Served
@@ -146,3 +147,42 @@ def test_the_audit_log_is_listed_by_subject_and_action(hub: Hub, api: Served, fi
     assert (one["action"], one["details"]) == ("flow.created", {"name": "paid"})
     assert hub("audit", "list", "--action", "flow.deleted", "--json").json["data"] == []
     assert "There is more: --cursor" in hub("audit", "list", "--limit", "1").err
+
+
+def test_the_ends_of_executions_are_published_once_more(
+    hub: Hub, api: Served, file: Path, engine: Engine
+) -> None:
+    integration = api.new_integration()
+    file.write_text(
+        f"{FLOW}  - {{on: ended, event_type: user.lost, mapping: [template: {{x: '{{{{ data.no }}}}'}}]}}\n"
+    )
+    assert hub("flows", "create", str(file)).code == 0
+    ids = [api.client.execute(integration, "get_user", {"path": {"id": n}})["id"] for n in range(21)]
+    with engine.begin() as conn:
+        # No worker runs here.
+        conn.execute(text("UPDATE hub.execution SET state = 'done', flow_id = (SELECT id FROM hub.flow)"))
+    made = hub("flows", "publish", "paid", *ids, "--event-type", "user.found", "--json")
+    assert made.code == 0, made.err
+    assert [(one["execution"], one["event_type"]) for one in made.json["data"]] == [
+        (one, "user.found") for one in ids
+    ]
+    first = made.json["data"][0]["event"]
+    assert api.client.get_event(first)["data"]["execution"] == ids[0]
+    partly = hub("flows", "publish", "paid", ids[0])
+    assert partly.code == 1
+    assert all(
+        word in partly.out for word in (ids[0], "user.found", first[:4], "user.lost", "Step 0 (template)")
+    )
+
+
+def test_what_cannot_be_published_again_is_told(hub: Hub, api: Served, file: Path) -> None:
+    api.new_integration()
+    assert hub("flows", "create", str(file)).code == 0
+    nobodys = f"exe_{'0' * 32}"
+    refused = hub("flows", "publish", "paid", nobodys)
+    assert (refused.code, refused.out) == (1, "")
+    assert "executions.0: is no execution that this flow started" in refused.err
+    assert (
+        "the flow publishes user.found" in hub("flows", "publish", "paid", nobodys, "--event-type", "x").err
+    )
+    assert hub("flows", "publish", "paid").code == 2

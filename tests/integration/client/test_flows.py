@@ -32,6 +32,8 @@ def test_flows_are_made_listed_changed_tried_and_deleted(served: Served) -> None
     assert tried["input"] == {"path": {"id": 7}}
     assert client.test_flow(made["id"], "order.paid", {"id": 7})["why_not"] == "labels"
     assert client.list_executions(flow=made["id"])["data"] == []
+    with pytest.raises(HubApiError, match="the flow publishes nothing"):
+        client.publish_flow(made["id"], [f"exe_{'0' * 32}"])
     client.delete_flow(made["id"])
     with pytest.raises(HubApiError, match="404"):
         client.get_flow(made["id"])

@@ -26,6 +26,7 @@ BODIES: dict[str, Any] = {
     "rollback": {},
     "authorize": {},
     "/v1/flows/{flow_id}/test": {"type": "a.b"},
+    "/v1/flows/{flow_id}/publish": {"executions": [f"exe_{'0' * 32}"]},
     "{integration_id}": {"description": "mine now"},
     "{schedule_id}": {"paused": True},
     "{flow_id}": {"paused": True},

@@ -10,6 +10,7 @@ _PACKAGES = {
     "grpc": (
         ("grpc", "grpcio"),
         ("google.protobuf", "protobuf"),
+        ("google.rpc", "googleapis-common-protos"),
         ("grpc_reflection", "grpcio-reflection"),
     ),
     "mqtt": (("paho", "paho-mqtt"),),

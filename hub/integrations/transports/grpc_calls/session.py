@@ -270,7 +270,7 @@ class Session:
         ]
         body = shown[0] if shown and not method.server_streaming else {"messages": shown}
         if error_class is not None:
-            body = {"error": error_of(reply), **({"messages": shown} if shown else {})}
+            body = {"error": error_of(reply, types.pool), **({"messages": shown} if shown else {})}
         outcome = self._with_body(body, headers_of(reply))
         if error_class is not None:
             outcome.error_class, outcome.message = error_class, message

@@ -2,7 +2,8 @@
 
 An operation's input is `{"message": {…}}`, or `{"messages": [{…}, …]}` for a method that takes a stream, and
 `metadata` beside it. The result of one answer is its JSON, that of a stream `{"messages": […]}`; after an error the
-body is `{"error": {"code", "status", "message"}}`, with the messages that had come.
+body is `{"error": {"code", "status", "message", "details"}}`, with the messages that had come; details are those of
+`google.rpc.Status`, where the service sent some.
 """
 
 from __future__ import annotations

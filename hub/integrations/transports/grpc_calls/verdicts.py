@@ -12,11 +12,14 @@ import base64
 import math
 from typing import TYPE_CHECKING, Any
 
+from hub.integrations.transports.grpc_calls.details import details_of, wait_of
 from hub.integrations.transports.quoting import quoted
 from hub.net.outcome import ErrorClass, collect_headers, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from google.protobuf.descriptor_pool import DescriptorPool
 
     from hub.integrations.transports.grpc_calls.calls import Reply
 
@@ -150,16 +153,27 @@ def headers_of(reply: Reply) -> dict[str, str]:
     headers["grpc-status"] = str(reply.code)
     if reply.details:
         headers["grpc-message"] = _shown(reply.details, 1000)
-    wait = _pushback(headers.get(_PUSHBACK, ""))
+    wait = _pushback(headers.get(_PUSHBACK, "")) or wait_of(reply)
     if wait is not None:
         headers.setdefault("retry-after", wait)
     headers["content-type"] = "application/json"
     return headers
 
 
-def error_of(reply: Reply) -> dict[str, Any]:
-    """What a service said that went wrong, for the body."""
-    return {"code": reply.code, "status": reply.name, "message": _shown(reply.details, 1000)}
+def error_of(reply: Reply, pool: DescriptorPool | None = None) -> dict[str, Any]:
+    """What a service said that went wrong, for the body.
+
+    Args:
+        reply: of a call that failed.
+        pool: the service's own types.
+    """
+    details = details_of(reply, pool)
+    return {
+        "code": reply.code,
+        "status": reply.name,
+        "message": _shown(reply.details, 1000),
+        **({"details": details} if details else {}),
+    }
 
 
 def _shown(details: str, limit: int) -> str:

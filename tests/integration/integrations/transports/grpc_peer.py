@@ -199,7 +199,12 @@ class _Shop:
             yield self.type("shop.v1.Number")(value=request.value * 10)
 
     def fail(self, request: Any, context: Any) -> Any:
-        context.set_trailing_metadata(tuple(request.trailing.items()))
+        context.set_trailing_metadata(
+            tuple(
+                (key, base64.b64decode(value) if key.endswith("-bin") else value)
+                for key, value in request.trailing.items()
+            )
+        )
         code = next(code for code in grpc.StatusCode if code.value[0] == request.code)
         context.abort(code, request.text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import ssl
@@ -16,12 +17,17 @@ from typing import Any, ClassVar
 import grpc
 import pytest
 import trustme
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
 from hub.core.secret import Secret
 from hub.integrations.auth.api_key import ApiKey
 from hub.integrations.auth.bearer import Bearer
 from hub.integrations.auth.mode import Credentials
-from hub.integrations.transports.grpc_calls import GrpcTransport
+from hub.integrations.transports.grpc_calls import GrpcTransport, schema
 from hub.integrations.transports.grpc_calls import opening as opening_module
 from hub.integrations.transports.interface import Caps, Connection
 from hub.net.cancellation import Cancellation
@@ -295,6 +301,35 @@ def test_the_wait_that_a_service_asks_for_becomes_a_header(call: Caller) -> None
     outcome = call("Fail", {"message": {"code": 14, "text": "later", "trailing": trailing}})
     assert outcome.headers["retry-after"] == "3"
     assert outcome.error_class is ErrorClass.PROVIDER_BUSY
+
+
+def test_details_of_an_error_are_shown_and_their_wait_is_kept(call: Caller, peer: Peer) -> None:
+    violation = error_details_pb2.BadRequest.FieldViolation(field="item_id", description="is not known")
+    price = GetMessageClass(schema.from_text(peer.text).pool.FindMessageTypeByName("shop.types.Price"))(
+        currency="EUR", cents=5
+    )
+    status = Status(code=8, message="slow down")
+    for message in (
+        error_details_pb2.BadRequest(field_violations=[violation]),
+        error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=200_000_000)),
+        price,
+    ):
+        status.details.add().Pack(message)
+    status.details.add(type_url="type.googleapis.com/no.Such", value=b"\x00\xff")
+    sent = rpc_status.to_status(status)
+    trailing = {key: base64.b64encode(value).decode() for key, value in sent.trailing_metadata}
+    outcome = call("Fail", {"message": {"code": 8, "text": sent.details, "trailing": trailing}})
+    assert outcome.error_class is ErrorClass.RATE_LIMITED
+    assert outcome.headers["retry-after"] == "2"
+    assert json.loads(outcome.body)["error"]["details"] == [
+        {
+            "@type": "type.googleapis.com/google.rpc.BadRequest",
+            "fieldViolations": [{"field": "item_id", "description": "is not known"}],
+        },
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.200s"},
+        {"@type": "type.googleapis.com/shop.types.Price", "currency": "EUR", "cents": "5"},
+        {"@type": "type.googleapis.com/no.Such", "value": "AP8="},
+    ]
 
 
 def test_a_service_that_passes_on_that_it_reached_nobody_may_have_done_something(call: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,10 @@ pytest_plugins = ["tests.support.servers"]
 # How long examples take says more of the machine than of what is tested.
 settings.register_profile("hub", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
+
+# What the tests start ends by Ctrl-C, also where a shell has its background jobs (`make test &`) ignore that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _KEPT = {"HUB_PG_BIN", "HUB_REDIS_BIN"}
 

@@ -126,7 +126,7 @@ def test_what_is_too_large_or_too_slow_is_cut_off(hub: RunningHub, word: str) ->
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(head.format(100).encode() + b"{")
         assert connection.recv(4_096).startswith(b"HTTP/1.1 408 ")
-    assert 9 < time.monotonic() - started < 13
+    assert 9 < time.monotonic() - started < 18
     assert send(source, b"{}", github(b"{}")).status_code == 200
 
 

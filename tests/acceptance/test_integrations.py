@@ -155,10 +155,9 @@ def test_a_call_under_way_is_cut_off_when_its_execution_is_cancelled(hub: Runnin
         )
         accepted = hub.http.execute(integration["id"], "slow")
         until(lambda: asked, what="the call")
-        cancelled = time.monotonic()
         assert hub.http.cancel_execution(accepted["id"])["state"] == "cancelled"
-        until(lambda: ended, seconds=10, what="the end of the connection")
-        assert time.monotonic() - cancelled < 5
+        # Its timeout would be a minute.
+        until(lambda: ended, seconds=20, what="the end of the connection")
         assert ended == [b""]
     execution = hub.http.get_execution(accepted["id"])
     assert (execution["state"], execution["reason"]) == ("cancelled", "cancelled")

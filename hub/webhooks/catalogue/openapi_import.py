@@ -178,8 +178,8 @@ def _envelope(document: dict[str, Any], schema: Any) -> dict[str, Any] | None:
     """The schemas of `type` and `data`, where the schema describes the whole envelope."""
     properties: dict[str, list[Any]] = {}
     for part in _parts(document, schema, set()):
-        for name, one in part.items():
-            properties.setdefault(name, []).append(one)
+        for name in _ENVELOPE & part.keys():
+            properties.setdefault(name, []).append(part[name])
     if not properties.keys() >= _ENVELOPE:
         return None
     return {

@@ -31,8 +31,9 @@ def test_a_call_under_way_is_cut_off(world: World, provider: Provider, operation
         until(lambda: provider.calls)
         begun = time.monotonic()
         assert cancel(world, execution)["state"] == "cancelled"
-        until(lambda: world.read(execution)["attempt_log"], seconds=5, what="the cut-off attempt")
-        assert time.monotonic() - begun < 2.5
+        until(lambda: world.read(execution)["attempt_log"], seconds=10, what="the cut-off attempt")
+        # The call itself would take 20 seconds.
+        assert time.monotonic() - begun < 10
         detail = world.read(execution)
         assert (detail["state"], detail["reason"], detail["result"]) == ("cancelled", "cancelled", None)
         (attempt,) = detail["attempt_log"]

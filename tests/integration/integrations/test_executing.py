@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from hub.access.store import bump_config_version
 from hub.core.errors import HubError, Invalid
-from hub.core.ids import Kind, format_id, parse_id
+from hub.core.ids import Kind, format_id, parse_id, time_of
 from hub.db.states import State
 from hub.integrations.executions import store
 from hub.integrations.executions.celery_door import accept_from_celery
@@ -55,6 +55,12 @@ def nested(depth: int) -> Any:
 def seconds_until(text: str | None) -> float:
     assert text is not None
     return (datetime.fromisoformat(text) - datetime.now(UTC)).total_seconds()
+
+
+def wait_of(detail: dict[str, Any]) -> float:
+    """Seconds from the end of an execution's last attempt to its next one."""
+    ended = time_of(parse_id(Kind.ATTEMPT, detail["attempt_log"][-1]["id"]))
+    return (datetime.fromisoformat(detail["next_attempt_at"]) - ended).total_seconds()
 
 
 def test_an_execution_is_accepted_made_and_shown_with_its_attempt(world: World, provider: Provider) -> None:
@@ -143,17 +149,17 @@ def test_a_temporary_failure_is_retried_later_and_every_attempt_stays_visible(
     world: World, provider: Provider
 ) -> None:
     provider.script = [Answer(503, b"later"), Answer(500, b"boom")]
-    made = world.create(provider.url)
+    made = world.create(provider.url, retry_policy={"base_seconds": 30})
     execution = world.execute(made["id"])
     world.run_executions()
     waiting = world.read(execution)
     assert waiting["state"] == "due"
-    assert 0 < seconds_until(waiting["next_attempt_at"]) <= 1.1
+    assert 25 < wait_of(waiting) <= 34
     world.run_executions()
     assert len(provider.calls) == 1
     world.everything_due()
     world.run_executions()
-    assert 1 < seconds_until(world.read(execution)["next_attempt_at"]) <= 2.2
+    assert 50 < wait_of(world.read(execution)) <= 67
     world.everything_due()
     world.run_executions()
     detail = world.read(execution)
@@ -696,7 +702,7 @@ def test_a_fault_of_ours_before_the_call_is_counted_waits_and_ends(
     assert world.run_executions().claimed == 1
     detail = world.read(execution)
     assert (detail["state"], detail["attempts"], detail["metrics"]["retry_count"]) == ("due", 1, 0)
-    assert 3 < seconds_until(detail["next_attempt_at"]) < 6
+    assert 3 < wait_of(detail) < 6
     (attempt,) = detail["attempt_log"]
     assert attempt["error_class"] == "internal"
     assert "canary" not in str(detail)
@@ -779,7 +785,7 @@ def test_a_slow_answer_ends_at_the_integrations_timeout(world: World, provider: 
     gate.set()
     detail = world.read(execution)
     assert (detail["state"], detail["error"]["type"]) == ("failed", "timeout")
-    assert 150 < detail["metrics"]["latency_ms"] < 2000
+    assert 150 < detail["metrics"]["latency_ms"] < 10_000
 
 
 def test_a_definition_that_somebody_spoilt_by_hand_holds_up_no_other(

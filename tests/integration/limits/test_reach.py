@@ -50,7 +50,7 @@ def test_without_redis_the_limits_answer_as_set_and_the_cache_misses(nobody: red
         assert cache.get("k") is None
         assert not cache.put("k", b"x", 10, owner="me")
         cache.release("k", "me")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_paused_redis_costs_three_timeouts_and_then_nothing_until_it_is_tried_again(
@@ -64,7 +64,8 @@ def test_a_paused_redis_costs_three_timeouts_and_then_nothing_until_it_is_tried_
     began = time.monotonic()
     for _ in range(200):
         assert limiter.take(BUCKETS) == Taken(counted=False)
-    assert 0.6 <= time.monotonic() - began < 2
+    # A timeout for each would be 40 seconds.
+    assert 0.6 <= time.monotonic() - began < 10
     own_valkey.resume()
     assert limiter.take(BUCKETS) == Taken(counted=False)
     now = 1.0
@@ -105,7 +106,8 @@ def test_threads_that_wait_for_a_connection_of_a_paused_redis_are_not_held_for_l
         own_valkey.pause()
         began = time.monotonic()
         assert together(200, lambda: limiter.take(BUCKETS)) == [Taken(counted=False)] * 200
-        assert time.monotonic() - began < 2
+        # One after the other they would be held for ten seconds.
+        assert time.monotonic() - began < 6
         own_valkey.resume()
 
 

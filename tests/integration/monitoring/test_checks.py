@@ -163,7 +163,8 @@ def test_a_check_ends_at_its_own_timeout(world: World, provider: Provider) -> No
     down = health(world, made["id"])
     assert down["status"] == "unhealthy"
     assert down["last_checks"][0]["error_class"] == "timeout"
-    assert down["last_latency_ms"] < 2000
+    # Without it: 30 seconds.
+    assert down["last_latency_ms"] < 10_000
 
 
 def test_expected_statuses_decide_what_is_fine(world: World, provider: Provider) -> None:

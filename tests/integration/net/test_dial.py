@@ -68,6 +68,10 @@ def _seconds_until(error: type[Exception], act: Callable[[], Any]) -> float:
     return time.monotonic() - begun
 
 
+#: Soon, also on a machine that is busy; without the deadline that is tested it would be never, or after five seconds.
+_SOON = 4
+
+
 def test_a_dialled_socket_talks_to_the_judged_address_and_the_trace_tells_the_steps() -> None:
     trace = Trace()
     with Server(_echo).running() as server:
@@ -131,7 +135,7 @@ def test_a_closed_port_is_an_error_at_once() -> None:
         _seconds_until(
             ConnectionRefusedError, lambda: dial(LOOPBACK, "127.0.0.1", free_port(), deadline=Deadline(5))
         )
-        < 1
+        < _SOON
     )
 
 
@@ -139,29 +143,29 @@ def test_the_deadline_covers_the_connection(full: int) -> None:
     assert (
         0.3
         < _seconds_until(TimeoutError, lambda: dial(LOOPBACK, "127.0.0.1", full, deadline=Deadline(0.4)))
-        < 0.9
+        < _SOON
     )
 
 
 @pytest.mark.parametrize("behave", [silent, _drips], ids=["silence", "a drip"])
 def test_the_deadline_covers_reading(behave: Any) -> None:
     with _dialled(behave, 0.5) as sock:
-        assert 0.4 < _seconds_until(TimeoutError, lambda: _read_until_end(sock)) < 1
+        assert 0.1 < _seconds_until(TimeoutError, lambda: _read_until_end(sock)) < _SOON
 
 
 def test_the_deadline_covers_writing() -> None:
     with _dialled(silent, 0.5) as sock:
-        assert 0.4 < _seconds_until(TimeoutError, lambda: sock.sendall(bytes(50_000_000))) < 1
+        assert 0.1 < _seconds_until(TimeoutError, lambda: sock.sendall(bytes(50_000_000))) < _SOON
 
 
 def test_a_shorter_timeout_of_a_library_counts_and_is_what_it_reads_back() -> None:
     with _dialled(silent, 5) as sock:
         assert sock.gettimeout() is None
         sock.settimeout(0.2)
-        assert _seconds_until(TimeoutError, lambda: sock.recv(1)) < 0.6
+        assert _seconds_until(TimeoutError, lambda: sock.recv(1)) < _SOON
         assert sock.gettimeout() == 0.2
         sock.setblocking(False)
-        assert _seconds_until(BlockingIOError, lambda: sock.recv(1)) < 0.1
+        assert _seconds_until(BlockingIOError, lambda: sock.recv(1)) < _SOON
 
 
 def test_after_the_deadline_a_library_with_timeouts_of_its_own_sees_an_end_and_does_not_spin() -> None:
@@ -174,7 +178,7 @@ def test_after_the_deadline_a_library_with_timeouts_of_its_own_sees_an_end_and_d
                 ended = not sock.recv(100)
             except TimeoutError:
                 timeouts += 1
-        assert 0.3 < time.monotonic() - begun < 0.9
+        assert 0.1 < time.monotonic() - begun < _SOON
         assert timeouts <= 2
 
 
@@ -221,7 +225,7 @@ def test_the_deadline_covers_the_handshake() -> None:
         deadline = Deadline(0.5)
         sock = dial(LOOPBACK, "localhost", server.port, deadline=deadline)
         act = lambda: secure(sock, "localhost", context=context(None, default_ca=None), deadline=deadline)  # noqa: E731
-        assert 0.3 < _seconds_until(TimeoutError, act) < 1
+        assert 0.1 < _seconds_until(TimeoutError, act) < _SOON
         assert sock.fileno() == -1
 
 
@@ -241,7 +245,7 @@ def test_the_deadline_covers_reading_under_tls(
             while True:
                 read(sock)
 
-        assert 0.3 < _seconds_until(TimeoutError, all_of_it) < 1.2
+        assert 0.1 < _seconds_until(TimeoutError, all_of_it) < _SOON
 
 
 def test_a_library_that_starts_tls_by_itself_stays_under_deadline_and_cancellation(
@@ -252,7 +256,7 @@ def test_a_library_that_starts_tls_by_itself_stays_under_deadline_and_cancellati
     with Server(silent, tls=server_context).running() as server:
         sock = dial(LOOPBACK, "localhost", server.port, deadline=Deadline(0.6))
         with made.wrap_socket(sock, server_hostname="localhost") as secured:
-            assert 0.2 < _seconds_until(TimeoutError, lambda: secured.recv(1)) < 1.1
+            assert 0.1 < _seconds_until(TimeoutError, lambda: secured.recv(1)) < _SOON
         sock = dial(LOOPBACK, "localhost", server.port, deadline=Deadline(20), cancellation=cancellation)
         with made.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False) as secured:
             secured.do_handshake()

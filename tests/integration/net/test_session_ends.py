@@ -43,7 +43,7 @@ def _cancelled(session: GuardedSession, url: str, ready: Callable[[], object], *
         begun = time.monotonic()
         cancellation.cancel()
         outcome = call.result(10)
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 5
     assert outcome.error_class is E.CANCELLED
     assert outcome.message == "The call was cancelled."
     return outcome
@@ -182,15 +182,17 @@ def test_cancelling_at_any_moment_harms_no_other_call(session: GuardedSession) -
 
 def test_several_calls_share_one_deadline(session: GuardedSession) -> None:
     def behave(server: Server, sock: socket.socket) -> None:
-        while server.read_request(sock):
-            server.stopping.wait(0.3)
+        for _ in range(2):
+            server.read_request(sock)
             sock.sendall(OK)
+        server.stopping.wait()
 
     with Server(behave).running() as server:
-        deadline, begun = Deadline(0.8), time.monotonic()
+        deadline, begun = Deadline(2.0), time.monotonic()
         verdicts = [
             session.call("GET", server.url, deadline=deadline, timeout=0.01).error_class for _ in range(4)
         ]
-        assert time.monotonic() - begun < 1.3
+        # A deadline each for the last two would be four seconds.
+        assert 1.9 < time.monotonic() - begun < 3.8
     assert verdicts[:2] == [None, None]
     assert set(verdicts[2:]) <= {E.TIMEOUT, E.CONNECT_TIMEOUT, E.DNS}

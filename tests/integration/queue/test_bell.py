@@ -17,7 +17,7 @@ from hub.core.settings import load_settings
 from hub.embedded.valkey import EmbeddedValkey
 from hub.queue.bell import PUMPS, Bell, connect
 from hub.queue.contracts import DOORBELL_IDS, ROUTES, Doorbell, TaskName
-from tests.support.waiting import until
+from tests.support.waiting import in_time, until
 
 TASK = TaskName.DELIVERIES_SEND
 OTHER = TaskName.EXECUTIONS_RUN
@@ -185,22 +185,21 @@ def test_a_redis_that_refuses_connections(broker: Broker) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        check_silence(Bell(connect(f"redis://127.0.0.1:{port}"), broker), broker, 1.0)  # type: ignore[arg-type]
+        check_silence(Bell(connect(f"redis://127.0.0.1:{port}"), broker), broker, 5)  # type: ignore[arg-type]
 
 
 def test_a_redis_that_never_answers(broker: Broker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
-        started = time.monotonic()
-        assert Bell(connect(url), broker).ring(TASK)  # type: ignore[arg-type]
-        assert time.monotonic() - started < 2.7
-        assert len(broker.sent) == 1
+        # Two timeouts would be four seconds.
+        in_time(3.5, lambda: Bell(connect(url), broker).ring(TASK))  # type: ignore[arg-type]
+        assert broker.sent
 
 
 def test_a_redis_that_wants_a_password(valkey_url: str, broker: Broker) -> None:
     url = valkey_url.replace("unix://", "unix://nobody:canary91@")
     assert url != valkey_url
-    check_silence(Bell(connect(url), broker), broker, 1.0)  # type: ignore[arg-type]
+    check_silence(Bell(connect(url), broker), broker, 5)  # type: ignore[arg-type]
 
 
 def test_a_redis_that_was_restarted_is_used_again(servers_dir: Any, broker: Broker, tmp_path: Any) -> None:

@@ -253,4 +253,4 @@ def test_long_garbage_is_read_quickly(value: str) -> None:
     ]
     began = time.process_time()
     learn(dict.fromkeys(names, value), status=429, now=NOW)
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 0.5

@@ -30,7 +30,7 @@ def test_tests_of_a_service_that_hangs_leave_threads_for_other_tenants(
             until(lambda: len(provider.calls) + sum(one.done() for one in asked) == 50, what="all of them")
             begun = time.monotonic()
             assert world.call("GET", "/integrations", key=other).status_code == 200
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 8
         finally:
             gate.set()
         statuses = [one.result() for one in asked]

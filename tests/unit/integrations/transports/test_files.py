@@ -234,7 +234,7 @@ def test_a_text_with_elements_inside_is_not_copied_for_each_of_them() -> None:
     elements = 20_000
     begun = time.thread_time()
     root = parse(b"<r>" + b"y" * 4_000_000 + b"<a>b</a>x" * elements + b"</r>")
-    assert time.thread_time() - begun < 2  # seconds; with copies about 7
+    assert time.thread_time() - begun < 4  # seconds; with copies about 7
     assert root.text == "y" * 4_000_000 + "x" * elements
     assert {child.text for child in root.children} == {"b"}
 

@@ -91,7 +91,7 @@ def environment(hub: RunningHub, directory: Path) -> dict[str, str]:
 
 def _run(argv: list[str], directory: Path, environ: dict[str, str]) -> str:
     answer = subprocess.run(
-        argv, cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False
+        argv, cwd=directory, env=environ, capture_output=True, text=True, timeout=110, check=False
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout

@@ -173,8 +173,8 @@ class Conformance:
         caps = Caps(timeout, max_bytes, cancellation or Cancellation(), "idempotency-key")
         begun = time.monotonic()
         outcome = self.transport.send(session, connection, prepared, credentials or self.good, caps)
-        # A busy machine gets some room.
-        assert time.monotonic() - begun < timeout + 3
+        # A busy machine gets some room, and the first call loads its library.
+        assert time.monotonic() - begun < timeout + 6
         self._check(outcome)
         assert len(outcome.body) <= max_bytes
         return outcome
@@ -302,7 +302,7 @@ class Conformance:
         self, port: int, session: GuardedSession
     ) -> None:
         with self._harmed(port, "hang", self.large, 0.5).running() as relay:
-            outcome = self.send(session, self.url(relay.port), self.large, timeout=2.0)
+            outcome = self.send(session, self.url(relay.port), self.large, timeout=3.0)
             assert relay.reached.is_set(), "the answer came to no harm within the time"
         assert outcome.error_class is E.TIMEOUT, outcome
 

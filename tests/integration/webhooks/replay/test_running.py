@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -188,12 +189,15 @@ def test_no_more_goes_than_the_rate_allows(world: World, past: Past) -> None:
         naps.append(seconds)
         pass_time(past, seconds)
 
+    begun = time.monotonic()
     report = past.runner().run(seconds=60, stopping=lambda: False, sleep=nap)
+    passed = sum(naps) + time.monotonic() - begun
     assert past.job(job).state == "done"
     assert report.requeued == 50
     assert max(naps) <= 0.1
-    # Real time passes too, and it was slower than the rate only by what one step waits for.
-    assert 1.0 <= sum(naps) <= 3.0
+    # It was slower than the rate only by what one step waits for; real time passes too.
+    assert sum(naps) <= 3.0
+    assert passed >= 2.0
 
 
 def test_a_worker_does_not_wait_for_a_slow_job(world: World, past: Past) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hub.integrations.executions.curl_body import body_options
 from hub.integrations.executions.curl_credentials import Credentials, credentials_of
+from hub.integrations.executions.curl_soap import NoFormError, soap_message_of
 from hub.integrations.executions.grpcurl import grpcurl_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _BREAK = " \\\n  "
 _GLOBS = re.compile(r"[][{}]")
 _NO_FORM = {
     "websocket": "There is no curl form of a WebSocket session.",
-    "soap": "There is no curl form: the message is made with the service's WSDL when it is sent.",
     "database": "There is no curl form of a database's statement.",
     "file_transfer": "There is no curl form of a file transfer.",
     "messaging": "There is no curl form of messaging.",
@@ -76,30 +76,44 @@ def command_of(target: Target, prepared: Prepared, facts: Facts) -> Command:
     if name == "grpc":
         text = grpcurl_of(target.connection.settings, prepared, found, _tls_files(facts.tls, "-"))
     elif name in {"rest", "graphql", "ai_service"}:
-        text = _curl(name, target, prepared, found, facts, notes)
+        method, body = _request_of(name, prepared)
+        headers = _headers(prepared, facts.idempotency_key)
+        text = _curl(_Request(method, prepared.endpoint, headers, body), target, found, facts)
+    elif name == "soap":
+        try:
+            message = soap_message_of(target, prepared, notes)
+        except NoFormError as error:
+            return Command(None, f"There is no curl form: {error}.")
+        if target.connection.settings.wsse:
+            # They stand in the message alone.
+            found = Credentials()
+        text = _curl(_Request("POST", *message), target, found, facts)
     else:
         return Command(None, _NO_FORM.get(name, "There is no curl form of this transport."))
+    if getattr(prepared.wire, "pages", None):
+        notes.append("The hub goes on from page to page; this is the first one.")
     if facts.tls and (facts.tls.get("certificate") or facts.tls.get("ca")):
         notes.append("The .pem and .key files stand for what `tls` says.")
     return Command(text, " ".join(notes) or None)
 
 
-def _curl(
-    name: str, target: Target, prepared: Prepared, found: Credentials, facts: Facts, notes: list[str]
-) -> str:
-    method, body = _request_of(name, prepared)
-    headers = _headers(prepared, found, facts.idempotency_key)
-    piped, options, headers = body_options(body, headers)
-    url = _address(prepared.endpoint, found.query)
-    lines = ["curl --head" if method == "HEAD" else f"curl --request {method}"]
+class _Request(NamedTuple):
+    method: str
+    address: str
+    headers: dict[str, str]
+    body: bytes | None
+
+
+def _curl(request: _Request, target: Target, found: Credentials, facts: Facts) -> str:
+    piped, options, headers = body_options(request.body, _with_credentials(request.headers, found))
+    url = _address(request.address, found.query)
+    lines = ["curl --head" if request.method == "HEAD" else f"curl --request {request.method}"]
     lines[0] += " --globoff" * bool(_GLOBS.search(url)) + f" {quote(url)}"
     lines += found.options
     lines += [f"--header {quote(f'{name}: {value}' if value else f'{name};')}" for name, value in headers]
     lines += _tls_files(facts.tls, "--")
     if hops := target.connection.follow_redirects:
         lines.append(f"--location --max-redirs {hops}")
-    if getattr(prepared.wire, "pages", None):
-        notes.append("The hub goes on from page to page; this is the first one.")
     return piped + _BREAK.join(lines + options)
 
 
@@ -114,8 +128,8 @@ def _request_of(name: str, prepared: Prepared) -> tuple[str, bytes | None]:
     return prepared.method, body
 
 
-def _headers(prepared: Prepared, found: Credentials, key: str) -> list[tuple[str, str]]:
-    """The request's own, and those of the credentials in place of others of their name."""
+def _headers(prepared: Prepared, key: str) -> dict[str, str]:
+    """The request's own, with the key against doubles."""
     headers = dict(prepared.headers)
     wire = prepared.wire
     name = getattr(wire, "idempotency_key", "") or getattr(
@@ -123,6 +137,11 @@ def _headers(prepared: Prepared, found: Credentials, key: str) -> list[tuple[str
     )
     if name and key and name.lower() not in {one.lower() for one in headers}:
         headers[name] = key
+    return headers
+
+
+def _with_credentials(headers: Mapping[str, str], found: Credentials) -> list[tuple[str, str]]:
+    """Those of the credentials stand in place of others of their name."""
     taken = {one.lower() for one, _ in found.headers}
     kept = {one: value for one, value in headers.items() if one.lower() not in taken}
     return [*kept.items(), *found.headers]

@@ -13,7 +13,7 @@ MASK = "***"
 
 _PLACE = re.compile(r"\{\{[^{}]*\}\}")
 _OBTAINED = "*** is a token that the hub obtains by itself."
-_SIGNED = "*** is made anew for every request, which curl cannot do."
+SIGNED = "*** is made anew for every request, which curl cannot do."
 
 Parameters = Mapping[str, Any]
 
@@ -97,7 +97,7 @@ def _templates(found: Credentials, parameters: Parameters, _secrets: Collection[
 
 def _hmac(found: Credentials, parameters: Parameters, secrets: Collection[str]) -> None:
     _templates(found, parameters, secrets)
-    found.notes.append(_SIGNED)
+    found.notes.append(SIGNED)
 
 
 def _obtained(found: Credentials, parameters: Parameters, _secrets: Collection[str]) -> None:
@@ -123,7 +123,7 @@ def _aws(found: Credentials, parameters: Parameters, secrets: Collection[str]) -
 def _oauth1(found: Credentials, parameters: Parameters, _secrets: Collection[str]) -> None:
     if parameters["placement"] == "header":
         found.put("header", "Authorization", f"OAuth {MASK}")
-        found.notes.append(_SIGNED)
+        found.notes.append(SIGNED)
     else:
         found.notes.append(
             f"The signature in the {parameters['placement']} is left out: curl cannot make it."
@@ -132,7 +132,7 @@ def _oauth1(found: Credentials, parameters: Parameters, _secrets: Collection[str
 
 def _signed(found: Credentials, _parameters: Parameters, _secrets: Collection[str]) -> None:
     found.put("header", "Authorization", MASK)
-    found.notes.append(_SIGNED)
+    found.notes.append(SIGNED)
 
 
 _MODES: dict[str, Callable[[Credentials, Parameters, Collection[str]], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import subprocess
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.integration.integrations.auth.served import serving_httpbin
-from tests.integration.integrations.provider import Call, Provider
+from tests.integration.integrations.provider import Answer, Call, Provider
+from tests.integration.integrations.transports.soap_peer import TNS, envelope, wsdl
 from tests.integration.integrations.world import World
 from tests.support.peers import absent
 
@@ -211,3 +213,58 @@ def test_an_input_without_request_has_no_command(world: World, provider: Provide
     made = world.create(provider.url)
     shown = dry_run(world, made["id"], "get_user", {"path": {}})
     assert (shown["would_call"], shown["request"], shown["curl"]) == (False, None, None)
+
+
+SOAP: dict[str, Any] = {"protocol": "soap", "operations": {"get": {"operation": "Get"}}}
+BASIC = {"mode": "basic", "username": "kim", "password": SECRET}
+
+
+def texts(call: Call) -> Answer:
+    """What the service of `soap_peer.wsdl` answers."""
+    body = envelope(f'<GetResponse xmlns="{TNS}"><text>ok</text></GetResponse>')
+    return Answer(200, body, {"Content-Type": "text/xml"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "auth"),
+    [
+        ({"wsdl": wsdl()}, BASIC),
+        ({"wsdl": wsdl(), "path": "/soap"}, {"mode": "bearer", "token": SECRET}),
+        ({"wsdl": wsdl(), "wsse": True}, BASIC),
+    ],
+    ids=["basic", "bearer", "token in the message"],
+)
+def test_a_soap_message_is_the_same_by_either_way(
+    world: World, provider: Provider, settings: dict[str, Any], auth: dict[str, Any]
+) -> None:
+    provider.default = texts
+    made = world.create(provider.url, settings=settings, auth=auth, headers={"X-App": "hub"}, **SOAP)
+    ours, theirs = both(world, provider, made["id"], "get", {"body": {"size": 7}})
+    # With a UsernameToken the moment is in the message.
+    moment = re.compile(rb"(<wsu:Created>)[^<]*|(wsu:Id=)\"[^\"]*\"")
+    assert moment.sub(b"", ours.body) == moment.sub(b"", theirs.body)
+    assert (b"<wsse:Password" in ours.body) == (SECRET.encode() in ours.body) == ("wsse" in settings)
+    assert said(ours)[:4] == said(theirs)[:4]
+    assert ours.headers["soapaction"] == '"urn:get"'
+
+
+def test_a_soap_message_with_a_digest_shows_neither_password_nor_hash(
+    world: World, provider: Provider
+) -> None:
+    settings = {"wsdl": wsdl(), "wsse": True, "wsse_password": "digest"}
+    made = world.create(provider.url, settings=settings, auth=BASIC, **SOAP)
+    shown = dry_run(world, made["id"], "get", {"body": {"size": 7}})
+    assert '#PasswordDigest">***</' in shown["curl"]
+    assert "made anew for every request" in shown["curl_note"]
+
+
+def test_a_soap_message_that_cannot_be_made_here_has_no_command(world: World, provider: Provider) -> None:
+    for name, settings, why in (
+        ("far", {"wsdl": f"{provider.url}/soap?wsdl"}, "nothing is read from its address"),
+        ("bare", {"wsdl": wsdl(), "wsse": True}, "needs user name and password"),
+    ):
+        made = world.create(provider.url, name=name, settings=settings, **SOAP)
+        shown = dry_run(world, made["id"], "get", {"body": {"size": 7}})
+        assert shown["curl"] is None
+        assert why in shown["curl_note"]
+    assert provider.calls == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hub.integrations.transports.http.calling import call_http
 from hub.integrations.transports.soap.answers import ANSWERED, judged, with_json
@@ -18,6 +18,7 @@ from hub.net.sockets import Deadline
 if TYPE_CHECKING:
     from hub.integrations.auth.mode import Credentials
     from hub.integrations.transports.interface import Caps, Connection
+    from hub.integrations.transports.soap.description import Description
     from hub.integrations.transports.soap.forms import SoapSettings
     from hub.net.session import GuardedSession
 
@@ -26,6 +27,40 @@ _OWN_HEADERS = frozenset({"content-type", "soapaction"})
 _MAX_FAULTS = 100
 # A service is there when it refuses the method, or wants a message.
 _ABSENT_STATUSES = frozenset({401, 403, 404, 407, 410, 429, 502, 503, 504})
+
+
+class Posted(NamedTuple):
+    """A message on its way.
+
+    Args:
+        address: where it is posted.
+        headers: of the request; without those of credentials.
+        content: the envelope.
+    """
+
+    address: str
+    headers: dict[str, str]
+    content: bytes
+
+
+def posted(
+    description: Description, connection: Connection, request: Request, credentials: Credentials
+) -> Posted:
+    """What a call posts. Pure.
+
+    Raises:
+        BadDescriptionError: the description lacks what is needed.
+        UnfitError: the input does not fit it.
+        ValueError: the message cannot be made; the text says why, without a secret.
+    """
+    settings: SoapSettings = connection.settings
+    port = description.port(settings)
+    made = message_of(description, port, request)
+    address = port.address if settings.use_wsdl_address else address_of(connection)
+    if not address:
+        raise BadDescriptionError("its port has no address")
+    content = content_of(made, port.operations[request.operation], address, settings, credentials)
+    return Posted(address, _headers(connection, port.version, made.action), content)
 
 
 def call(
@@ -50,11 +85,7 @@ def _call(
     try:
         description = of_connection(session, connection, credentials, caps, deadline)
         port = description.port(settings)
-        made = message_of(description, port, request)
-        address = port.address if settings.use_wsdl_address else address_of(connection)
-        if not address:
-            raise BadDescriptionError("its port has no address")
-        content = content_of(made, port.operations[request.operation], address, settings, credentials)
+        made = posted(description, connection, request, credentials)
     except NotRead as error:
         return error.outcome
     except BadDescriptionError as error:
@@ -65,8 +96,9 @@ def _call(
     except ValueError as error:
         return _unsent(str(error))
     auth = TraceAlone(credentials.http) if settings.wsse else credentials.http
-    headers = _headers(connection, port.version, made.action)
-    outcome = call_http(session, connection, auth, caps, "POST", address, headers, content, deadline)
+    outcome = call_http(
+        session, connection, auth, caps, "POST", made.address, made.headers, made.content, deadline
+    )
     return judged(outcome, description, port, request.operation, caps.max_bytes)
 
 

@@ -15,6 +15,7 @@ from hub.core.errors import HubError, Invalid
 from hub.core.ids import Kind, format_id, new_uuid
 from hub.db.states import State
 from hub.flows import store
+from hub.integrations.pipeline.masking import MASK
 from hub.queue.contracts import TaskName
 from hub.transforms import Cancelled, acting_for, compile_steps
 from hub.web.bodies import check_strict, parse_strict
@@ -168,6 +169,11 @@ class Announcer:
         """
         document = _about(one)
         if mapping:
+            if one.job.event == MASK and "event" in json.dumps(mapping):
+                # It would be told as if it had been empty.
+                raise Invalid(
+                    "The event that started the execution was not kept, by its integration's data policy."
+                )
             made = compile_steps(mapping).run({**document, "event": one.job.event}, self._sandbox)
             if isinstance(made, Cancelled):
                 return None

@@ -79,6 +79,25 @@ def test_an_event_that_a_busy_sandbox_cost_is_made_as_it_would_have_been(
     assert entry["details"] == {"name": "flow", "executions": lost, "events": 1, "failed": 0}
 
 
+def test_what_needs_an_event_that_was_not_kept_is_not_made_without_it(
+    flows: Flows, provider: Provider
+) -> None:
+    integration = flows.world.create(provider.url, data_policy={"store": "none"})["id"]
+    rules = [
+        {"event_type": "with", "mapping": [{"jsonata": '{"total": event.data.total}'}]},
+        {"event_type": "without", "mapping": [{"jsonata": '{"state": state}'}]},
+    ]
+    flow = flows.create(integration, publish=rules)
+    flows.publish(data={"total": 5})
+    flows.run()
+    told = {one.type: json.loads(one.data) for one in events(flows.world)}
+    assert told == {"with": {"total": 5}, "without": {"state": "done"}}
+    (execution,) = flows.executions()
+    lost, made = again(flows, flow, execution["id"]).json()["data"]
+    assert (lost["event"], "was not kept" in lost["why_not"]) == (None, True)
+    assert (made["event_type"], made["why_not"]) == ("without", None)
+
+
 def test_what_is_published_again_starts_other_flows(flows: Flows, provider: Provider) -> None:
     made = flows.world.create(provider.url)["id"]
     flow = flows.create(made, publish=[])

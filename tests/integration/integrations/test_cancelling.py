@@ -55,9 +55,9 @@ def test_a_call_that_goes_on_is_left_alone(world: World, provider: Provider) -> 
         second = world.execute(made["id"])
         until(lambda: len(provider.calls) == 2)
         cancel(world, second)
-        until(lambda: world.read(second)["attempt_log"], seconds=5)
+        until(lambda: world.read(second)["attempt_log"], seconds=10)
         gates[0].set()
-        until(lambda: world.read(first)["state"] == "done", seconds=5)
+        until(lambda: world.read(first)["state"] == "done", seconds=10)
         gates[1].set()
     assert world.read(second)["state"] == "cancelled"
 

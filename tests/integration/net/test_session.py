@@ -372,7 +372,7 @@ def test_an_idle_connection_is_closed_without_another_call() -> None:
     session = GuardedSession(LOOPBACK, idle_seconds=0.3)
     with Server(answers(OK)).running() as server:
         assert session.call("GET", server.url).ok
-        assert server.peer_closed.wait(3)
+        assert server.peer_closed.wait(10)
         assert session.call("GET", server.url).ok
         assert server.connections == 2
         session.close()
@@ -383,7 +383,7 @@ def test_closing_the_session_closes_its_idle_connections() -> None:
     with Server(answers(OK)).running() as server:
         assert session.call("GET", server.url).ok
         session.close()
-        assert server.peer_closed.wait(3)
+        assert server.peer_closed.wait(10)
 
 
 def test_many_threads_share_one_session_and_each_gets_its_own_answer(session: GuardedSession) -> None:

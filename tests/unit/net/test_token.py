@@ -59,7 +59,7 @@ class Asker:
         self.told.append(fault)
 
     def wait(self, count: int = 1) -> TokenFault | None:
-        until(lambda: len(self.told) >= count, seconds=5, what="the end of the fetch")
+        until(lambda: len(self.told) >= count, what="the end of the fetch")
         return self.told[-1]
 
 
@@ -147,7 +147,7 @@ def test_a_token_is_fetched_anew_at_80_percent_of_its_life_while_it_still_serves
     endpoint.gate.clear()
     assert [source.get("k") for _ in range(3)] == ["token-1"] * 3
     endpoint.gate.set()
-    until(lambda: source.get("k") == "token-2", seconds=5)
+    until(lambda: source.get("k") == "token-2")
     assert len(endpoint.asked) == 2
 
 
@@ -166,7 +166,7 @@ def test_a_failed_refresh_leaves_the_old_token(
     endpoint.answer = lambda: Outcome(None, ErrorClass.TIMEOUT, "The time was over.")
     clock[0] += 3000
     assert source.get("k") == "token-1"
-    until(lambda: endpoint.asked[-1].get("ended") and len(endpoint.asked) == 2, seconds=5)
+    until(lambda: endpoint.asked[-1].get("ended") and len(endpoint.asked) == 2)
     assert source.get("k") == "token-1"
 
 
@@ -284,7 +284,7 @@ def test_an_endpoint_that_hangs_keeps_few_threads_and_holds_up_no_other(
     quick = TokenRequest("https://quick.example/token", "id", Secret("x"))
     done = Asker()
     source.request("quick", quick, done)
-    until(lambda: any(one["url"] == quick.token_url for one in endpoint.asked), seconds=5)
+    until(lambda: any(one["url"] == quick.token_url for one in endpoint.asked))
     assert endpoint.most_running[REQUEST.token_url] <= 4
     endpoint.gate.set()
     slow.wait(30)
@@ -330,10 +330,10 @@ def test_after_close_nobody_is_told(source: TokenSource, endpoint: Endpoint) -> 
     endpoint.gate.clear()
     asker = Asker()
     source.request("k", REQUEST, asker)
-    until(lambda: endpoint.asked, seconds=5)
+    until(lambda: endpoint.asked)
     source.close()
     endpoint.gate.set()
-    until(lambda: endpoint.asked[0].get("ended"), seconds=5)
+    until(lambda: endpoint.asked[0].get("ended"))
     source.request("k", REQUEST, asker)
     assert source.get("k") is None
     assert asker.told == []

@@ -384,7 +384,7 @@ def test_a_tenant_whose_providers_hang_takes_no_token_from_another(world: World,
         with world.engine.begin() as conn:
             neighbour = replace(world, tenant_id=open_tenant(conn, "globex").id)
         holder = neighbour.holder(settings(provider), client_secret=SECRET)
-        until(lambda: _asks(grants, holder), seconds=5, what="the other tenant's token")
+        until(lambda: _asks(grants, holder), seconds=8, what="the other tenant's token")
 
 
 def _asks(grants: Grants, holder: Holder) -> bool:

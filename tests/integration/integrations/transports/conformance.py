@@ -426,8 +426,8 @@ class Conformance:
             sockets, threads = _open_sockets(), _threads()
             for _ in range(4):
                 calls()
-            until(lambda: _open_sockets() <= sockets, seconds=5, what="the end of the sockets")
-            until(lambda: len(_threads()) <= len(threads), seconds=5, what=f"the end of {_threads()}")
+            until(lambda: _open_sockets() <= sockets, what="the end of the sockets")
+            until(lambda: len(_threads()) <= len(threads), what=f"the end of {_threads()}")
 
 
 def _resolve(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:

@@ -441,7 +441,7 @@ def test_the_server_ends_a_statement_at_the_deadline(make: Make, postgres_url: s
     outcome = make("SELECT pg_sleep(30)").call("do", timeout=1.0)
     assert outcome.error_class is ErrorClass.TIMEOUT
     assert time.monotonic() - begun < 10
-    until(lambda: not running(postgres_url, "pg_sleep(30)"), seconds=5, what="the statement's end")
+    until(lambda: not running(postgres_url, "pg_sleep(30)"), what="the statement's end")
 
 
 def test_a_server_that_says_nothing_more_ends_the_call_at_its_deadline(make: Make, relay: Relay) -> None:

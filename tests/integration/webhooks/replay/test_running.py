@@ -380,7 +380,7 @@ def test_a_replay_under_way_holds_up_no_publish_and_no_fan_out(world: World, pas
 
         thread = threading.Thread(target=claim)
         thread.start()
-        until(done.is_set, seconds=5, what="a claim beside the step")
+        until(done.is_set, what="a claim beside the step")
         thread.join()
         assert claimed == [1]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hub.cli.definition_files import Definition
     from hub.cli.output import Columns
     from hub.client.encoding import Json
-    from hub.client.results import Flow, FlowTest
+    from hub.client.results import Flow, FlowTest, Published
 
 _COLUMNS: Columns = {
     "id": "id",
@@ -141,16 +141,17 @@ def publish(flow: str, executions: tuple[str, ...], event_type: str | None, as_j
     """
     with api() as hub:
         key = find(hub, FLOW, flow)
-        # As many at a time as the API takes.
-        made = [
-            one
-            for begin in range(0, len(executions), _AT_ONCE)
-            for one in hub.publish_flow(key, executions[begin : begin + _AT_ONCE], event_type=event_type)
-        ]
-    if as_json:
-        show_json({"data": made})
-    else:
-        show_rows(made, _PUBLISHED)
+        made: list[Published] = []
+        try:
+            # As many at a time as the API takes.
+            for begin in range(0, len(executions), _AT_ONCE):
+                made += hub.publish_flow(key, executions[begin : begin + _AT_ONCE], event_type=event_type)
+        finally:
+            # Also what was published before a part was refused.
+            if as_json and made:
+                show_json({"data": made})
+            elif made:
+                show_rows(made, _PUBLISHED)
     if any(one["event"] is None for one in made):
         raise click.exceptions.Exit(1)
 

@@ -165,10 +165,13 @@ def publish_flow(
     ]
     with hub.engine.connect() as conn:
         row = _find(conn, caller, flow_id)
-        # What is published shows what the integration answered: that takes the right to use it.
-        _permitted(conn, hub, workshop, caller, row.integration_id, row.operation)
     publishing = rules_of(row, body.event_type)
-    ends = load_ends(hub.engine, caller.tenant_id, row.id, list(dict.fromkeys(wanted)))
+    ends = load_ends(hub.engine, caller.tenant_id, row.id, wanted)
+    with hub.engine.connect() as conn:
+        # What is published shows what an integration answered, which the flow may have left since: that takes the right
+        # to use it.
+        for used, operation in {(one.job.integration_id, one.job.operation) for one in ends}:
+            _permitted(conn, hub, workshop, caller, used, operation)
     announcer = Announcer(workshop.sandbox, hub.ring)
     with hub.slow.place(caller.tenant_id):
         return FlowPublished(data=republish(hub.engine, announcer, caller, row, publishing, ends))

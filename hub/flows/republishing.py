@@ -48,7 +48,9 @@ def rules_of(flow: Row[Any], event_type: str | None) -> Publishing:
 def load_ends(
     engine: Engine, tenant_id: uuid.UUID, flow_id: uuid.UUID, executions: Sequence[uuid.UUID]
 ) -> list[Ended]:
-    """The ends of executions that a flow started, in the order that they are asked for: one statement for each.
+    """The ends of executions that a flow started, each once, in the order that they are asked for.
+
+    One statement for each.
 
     Raises:
         Invalid: it did not start all of them, or some have not ended; names each.
@@ -57,6 +59,8 @@ def load_ends(
     faults: list[FieldError] = []
     with snapshot(engine) as conn:
         for at, execution_id in enumerate(executions):
+            if execution_id in executions[:at]:
+                continue
             row = find_execution(conn, tenant_id, execution_id)
             if row is None or row.flow_id != flow_id:
                 faults.append(FieldError(f"executions.{at}", "is no execution that this flow started"))

@@ -168,6 +168,10 @@ def test_the_ends_of_executions_are_published_once_more(
     ]
     first = made.json["data"][0]["event"]
     assert api.client.get_event(first)["data"]["execution"] == ids[0]
+    refused = hub("flows", "publish", "paid", *ids[:20], f"exe_{'0' * 32}", "--event-type", "user.found")
+    assert refused.code == 1
+    assert ids[19] in refused.out, "what went out is told"
+    assert "is no execution that this flow started" in refused.err
     partly = hub("flows", "publish", "paid", ids[0])
     assert partly.code == 1
     assert all(

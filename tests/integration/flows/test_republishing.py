@@ -169,12 +169,12 @@ def test_executions_that_cannot_be_told_of_are_all_named_and_nothing_is_publishe
     (mine,) = [one["id"] for one in ended if one["flow"] == flow["id"]]
     (others,) = [one["id"] for one in ended if one["flow"] == other["id"]]
     before = len(events(world))
-    answer = again(flows, flow, mine, others, waiting["id"], format_id(Kind.EXECUTION, new_uuid()))
+    answer = again(flows, flow, mine, mine, others, waiting["id"], format_id(Kind.EXECUTION, new_uuid()))
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
-        {"path": "executions.1", "message": "is no execution that this flow started"},
-        {"path": "executions.2", "message": "has not ended: it is due"},
-        {"path": "executions.3", "message": "is no execution that this flow started"},
+        {"path": "executions.2", "message": "is no execution that this flow started"},
+        {"path": "executions.3", "message": "has not ended: it is due"},
+        {"path": "executions.4", "message": "is no execution that this flow started"},
     ]
     for wrong in (["nonsense"], [], [mine] * 21):
         assert again(flows, flow, *wrong).status_code == 422, wrong
@@ -199,5 +199,10 @@ def test_who_may_not_use_the_integration_publishes_nothing_of_it(flows: Flows, p
     before = len(events(world))
     assert world.call("POST", path, key=sales, json=given).status_code == 403
     assert len(events(world)) == before
+    # Nor when the flow calls another one by now, which is open to all.
+    other = world.create(provider.url, name="open")
+    change = {"integration": other["id"]}
+    assert world.call("PATCH", f"/flows/{flow['id']}", key=billing, json=change).status_code == 200
+    assert world.call("POST", path, key=sales, json=given).status_code == 403
     assert world.call("POST", path, key=billing, json=given).status_code == 200
     assert len(events(world)) == before + 1
